@@ -1,0 +1,120 @@
+"""An order as the simulated venue holds it: what is left of it and what the market did to it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from ticklane.core.instrument import Instrument
+from ticklane.core.matching import Terms
+from ticklane.core.money import ZERO, exact
+from ticklane.core.order import Order, OrderType, Side, TimeInForce
+from ticklane.interfaces import Calendar
+
+
+class Working:
+    """One order at the venue.
+
+    `legs` wait for this order's fills, `entry` is the order this leg waits for, and `siblings`
+    are those of which one cancels the others.
+    """
+
+    __slots__ = (
+        "active_ns",
+        "calendar",
+        "entry",
+        "expires_ns",
+        "filled",
+        "fills",
+        "instrument",
+        "is_buy",
+        "is_plain",
+        "legs",
+        "order",
+        "remaining",
+        "reserved",
+        "siblings",
+        "terms",
+    )
+
+    def __init__(
+        self, order: Order, instrument: Instrument, calendar: Calendar | None, active_ns: int
+    ) -> None:
+        self.order = order
+        self.instrument = instrument
+        self.calendar = calendar
+        self.active_ns = active_ns  # what opens earlier cannot fill it
+        self.is_buy = order.side is Side.BUY
+        self.remaining: Decimal = order.quantity
+        self.filled: Decimal = ZERO
+        self.fills = 0
+        self.reserved: Decimal = ZERO
+        self.expires_ns: int | None = None
+        self.entry: Working | None = None
+        self.legs: tuple[Working, ...] = ()
+        self.siblings: tuple[Working, ...] = ()
+        self.terms = terms_of(order)
+        self.is_plain = (  # nothing but its own price decides
+            order.time_in_force is TimeInForce.GTC and calendar is None and order.parent_id is None
+        )
+
+    @property
+    def can_trade(self) -> bool:
+        """True while there is something left to fill (a leg: something to protect)."""
+        return self.remaining > 0 or (self.order.notional is not None and not self.filled)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What cannot be derived from the order and its fills, as JSON values."""
+        terms = self.terms
+        return {
+            "active_ns": self.active_ns,
+            "expires_ns": self.expires_ns,
+            "mark": terms.mark,
+            "is_triggered": terms.is_triggered or terms.type is not self.order.type,
+            "remaining": str(self.remaining),
+            "reserved": str(self.reserved),
+        }
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take a snapshot back."""
+        self.active_ns = saved["active_ns"]
+        self.expires_ns = saved["expires_ns"]
+        self.terms.mark = saved["mark"]
+        self.remaining = Decimal(saved["remaining"])
+        self.reserved = Decimal(saved["reserved"])
+        if saved["is_triggered"]:
+            self.trigger()
+
+    def trigger(self) -> None:
+        """A stop that was reached is a market order from now on; a stop-limit keeps its limit."""
+        terms = self.terms
+        if terms.type is OrderType.STOP_LIMIT:
+            terms.is_triggered = True
+        elif terms.type in (OrderType.STOP, OrderType.TRAILING_STOP):
+            terms.type = OrderType.MARKET
+
+
+def terms_of(order: Order) -> Terms:
+    """An order's prices as floats, for matching."""
+    terms = Terms(order.type, order.side is Side.BUY)
+    if order.type is OrderType.MARKET:
+        return terms
+    if order.limit_price is not None:
+        terms.limit = float(order.limit_price)
+    if order.stop_price is not None:
+        terms.stop = float(order.stop_price)
+    if order.trail_amount is not None:
+        terms.trail = float(order.trail_amount)
+    if order.trail_percent is not None:
+        terms.trail_share = float(order.trail_percent / 100)
+    return terms
+
+
+def worst_price(order: Order, last: float) -> Decimal:
+    """The price at which an order's cost is estimated when it is accepted."""
+    if order.limit_price is not None:
+        return order.limit_price
+    price = exact(last)
+    if order.stop_price is not None and order.side is Side.BUY:
+        return max(price, order.stop_price)
+    return price

@@ -1,0 +1,205 @@
+"""What trading costs: fees, and slippage as a worse price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Protocol
+
+from ticklane.core.errors import ConfigError
+from ticklane.core.market import Bar, Observation, Quote
+from ticklane.core.money import ZERO, exact, round_to, to_cash, to_decimal
+
+
+class Costs(Protocol):
+    """How a fee comes about."""
+
+    def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
+        """The fee of one fill, to 1e-8; `quantity` is unsigned, `is_first` the order's first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoCosts:
+    """Trading is free."""
+
+    def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
+        """Zero."""
+        return ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class PerShareCosts:
+    """So much for each share or coin."""
+
+    amount: Decimal
+
+    def __post_init__(self) -> None:
+        _check(self, "amount")
+
+    def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
+        """quantity x amount."""
+        return to_cash(quantity * self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class PerOrderCosts:
+    """A flat fee an order, charged with its first fill, or a rate with that as its minimum.
+
+    `amount` is the minimum of an order; `rate` a fraction of the traded value.
+    """
+
+    amount: Decimal
+    rate: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        _check(self, "amount", "rate")
+
+    def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
+        """The larger of amount and rate x value on the first fill, then rate x value."""
+        share = to_cash(quantity * price * self.rate)
+        return max(self.amount, share) if is_first else share
+
+
+@dataclass(frozen=True, slots=True)
+class PercentCosts:
+    """Percent of the traded value, for orders that rest (maker) and orders that take (taker)."""
+
+    maker: Decimal
+    taker: Decimal
+
+    def __post_init__(self) -> None:
+        _check(self, "maker", "taker")
+
+    def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
+        """value x percent / 100."""
+        return to_cash(quantity * price * (self.maker if is_maker else self.taker) / 100)
+
+
+class Slippage(Protocol):
+    """How much worse than the rule's price a taking order fills, and how much can fill."""
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """How much to add to a buy's price (and take from a sale's); `quantity` is unsigned."""
+        ...
+
+    def room(self, source: Observation) -> Decimal | None:
+        """The most that can fill against this bar or quote, None for no limit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NoSlippage:
+    """Fills at the rule's price, in any size."""
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """Zero."""
+        return ZERO
+
+    def room(self, source: Observation) -> Decimal | None:
+        """No limit."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSlippage:
+    """The same amount of money a unit, always."""
+
+    amount: Decimal
+
+    def __post_init__(self) -> None:
+        _check(self, "amount")
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """The amount."""
+        return self.amount
+
+    def room(self, source: Observation) -> Decimal | None:
+        """No limit."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PercentSlippage:
+    """Percent of the price."""
+
+    percent: Decimal
+
+    def __post_init__(self) -> None:
+        _check(self, "percent")
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """price x percent / 100."""
+        return price * self.percent / 100
+
+    def room(self, source: Observation) -> Decimal | None:
+        """No limit."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSpreadSlippage:
+    """Half of an assumed spread on bars; nothing on quotes, where the side is already paid.
+
+    `spread_percent` is the whole spread in percent of the price.
+    """
+
+    spread_percent: Decimal
+
+    def __post_init__(self) -> None:
+        _check(self, "spread_percent")
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """price x spread / 200 on a bar."""
+        return ZERO if isinstance(source, Quote) else price * self.spread_percent / 200
+
+    def room(self, source: Observation) -> Decimal | None:
+        """No limit."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeShareSlippage:
+    """At most `cap` of a bar's volume fills; the price moves with the square of our share.
+
+    shift = price x impact x (quantity / volume)^2, the model of zipline's VolumeShareSlippage
+    (there with a cap of 0.025 and an impact of 0.1). Larger orders fill over several bars.
+    """
+
+    cap: Decimal = Decimal("0.025")
+    impact: Decimal = Decimal("0.1")
+
+    def __post_init__(self) -> None:
+        _check(self, "cap", "impact")
+        if not 0 < self.cap <= 1:
+            raise ConfigError(f"cap is {self.cap}, but must be above 0 and at most 1.")
+
+    def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
+        """price x impact x share squared; zero on quotes."""
+        if not isinstance(source, Bar) or source.volume <= 0:
+            return ZERO
+        share = quantity / exact(source.volume)
+        return price * self.impact * share * share
+
+    def room(self, source: Observation) -> Decimal | None:
+        """cap x volume on bars, no limit on quotes."""
+        return exact(source.volume) * self.cap if isinstance(source, Bar) else None
+
+
+NO_COSTS = NoCosts()
+NO_SLIPPAGE = NoSlippage()
+
+
+def slipped(price: Decimal, shift: Decimal, is_buy: bool, tick: Decimal | None) -> Decimal:
+    """The price after slippage, rounded to the tick against us (to 1e-8 without a tick)."""
+    worse = price + shift if is_buy else max(price - shift, ZERO)
+    step = tick or Decimal("1e-8")
+    return round_to(worse, step, ROUND_CEILING if is_buy else ROUND_FLOOR)
+
+
+def _check(model: object, *fields: str) -> None:
+    for field in fields:
+        number = to_decimal(getattr(model, field), field)
+        if number < 0:
+            raise ConfigError(f"{field} is {number}, but must not be negative.")
+        object.__setattr__(model, field, number)

@@ -1,0 +1,73 @@
+"""Exact money: how numbers enter as Decimal and how amounts are rounded."""
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from ticklane.core.errors import ConfigError
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+CASH_STEP = Decimal("0.00000001")  # fees and cash amounts are kept to 1e-8, half-even
+
+
+def exact(value: float) -> Decimal:
+    """Turn an observed price into the Decimal a reader would write down for it."""
+    return Decimal(repr(value))
+
+
+def to_decimal(value: Any, field: str) -> Decimal:
+    """Turn a user's number (int, float, Decimal or numeric text) into a finite Decimal.
+
+    Raises ConfigError, naming `field`, for anything else: bool, NaN, infinity, other text.
+    """
+    kind = value.__class__
+    if kind is int:
+        return Decimal(value)
+    if kind is float:
+        number = Decimal(repr(value))
+    elif kind is Decimal:
+        number = value
+    else:
+        number = _slow(value, field)
+    if not number.is_finite():
+        raise ConfigError(f"{field} is {value!r}, but must be a finite number.")
+    return number
+
+
+def _slow(value: Any, field: str) -> Decimal:
+    if isinstance(value, bool):
+        raise ConfigError(f"{field} is {value!r}, but must be a number, not true or false.")
+    try:
+        if isinstance(value, (str, int)):
+            return Decimal(value)
+        return Decimal(repr(float(value)))  # numpy scalars
+    except (InvalidOperation, TypeError, ValueError):
+        raise ConfigError(f"{field} is {value!r}, but must be a number.") from None
+
+
+def to_cash(amount: Decimal) -> Decimal:
+    """Round an amount of money to 1e-8, half-even."""
+    return amount.quantize(CASH_STEP, ROUND_HALF_EVEN)
+
+
+def round_down(value: Decimal, step: Decimal) -> Decimal:
+    """Round towards zero to a multiple of `step` (a lot)."""
+    return (value / step).to_integral_value(ROUND_DOWN) * step
+
+
+def round_to(value: Decimal, step: Decimal, rounding: str = ROUND_HALF_UP) -> Decimal:
+    """Round to a multiple of `step` (a tick)."""
+    return (value / step).to_integral_value(rounding) * step
+
+
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Tell whether `value` lies on the grid of `step`."""
+    return value % step == 0
+
+
+def plain(value: Decimal) -> str:
+    """Write a Decimal for people: no exponent, no needless zeros."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text

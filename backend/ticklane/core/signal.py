@@ -1,0 +1,194 @@
+"""What a strategy asks for: Signal is the direction, Intent the whole wish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from ticklane.core.errors import ConfigError
+from ticklane.core.money import to_decimal
+from ticklane.core.order import OrderType, TimeInForce
+
+
+class Signal(StrEnum):
+    """The direction of an intent."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+    CLOSE = "CLOSE"
+
+
+class Intent(NamedTuple):
+    """What a strategy returns: a symbol, a signal, and optionally how much and on which terms.
+
+    Prices and quantities may be int, float, Decimal or numeric text when given; inside they are
+    Decimals. `intent["symbol"]` reads the same as `intent.symbol`.
+    """
+
+    symbol: str
+    signal: Signal
+    quantity: Decimal | None = None
+    order_type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    notional: Decimal | None = None
+    fraction: Decimal | None = None
+    trail_percent: Decimal | None = None
+    trail_amount: Decimal | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    leverage: Decimal | None = None
+    reason: str = ""
+
+    def __getitem__(self, key: Any) -> Any:
+        if key.__class__ is str:
+            if key in KEYS:
+                return getattr(self, key)
+            raise KeyError(key)
+        return tuple.__getitem__(self, key)
+
+
+KEYS = frozenset(Intent._fields)
+_SIGNALS: dict[Any, Signal] = {
+    **{signal: signal for signal in Signal},
+    **{signal.value.lower(): signal for signal in Signal},
+}
+_TYPES: dict[Any, OrderType] = {kind: kind for kind in OrderType}
+_TIMES: dict[Any, TimeInForce] = {term: term for term in TimeInForce}
+_NUMBERS = frozenset(
+    {
+        "quantity",
+        "limit_price",
+        "stop_price",
+        "notional",
+        "fraction",
+        "trail_percent",
+        "trail_amount",
+        "take_profit",
+        "stop_loss",
+        "leverage",
+    }
+)
+_NO_TEXT = ""
+_MARKET = OrderType.MARKET
+
+
+def read_intent(wish: Any) -> Intent:
+    """Check one wish of a strategy, an Intent or its plain mapping, and make it an exact Intent.
+
+    Raises ConfigError with one sentence for an unknown key, a missing symbol or signal, a number
+    that is not one, is not positive, or terms that do not belong together.
+    """
+    if wish.__class__ is dict:
+        given = wish
+    elif isinstance(wish, Intent):
+        given = {key: value for key, value in wish._asdict().items() if value is not None}
+    elif isinstance(wish, Mapping):
+        given = dict(wish)
+    else:
+        raise ConfigError(
+            f"an intent is {wish!r}, but must be an Intent or a mapping such as "
+            '{"symbol": "AAPL", "signal": "BUY", "quantity": 10}.'
+        )
+    try:
+        symbol, signal = given["symbol"], _SIGNALS[given["signal"]]
+    except (KeyError, TypeError):
+        raise ConfigError(_what_is_missing(given)) from None
+    if len(given) == 2:
+        return Intent(symbol, signal)
+    return _with_terms(given, symbol, signal)
+
+
+def _with_terms(given: Mapping[str, Any], symbol: str, signal: Signal) -> Intent:
+    quantity = given.get("quantity")
+    if quantity is not None:
+        quantity = to_decimal(quantity, "quantity")
+        if quantity <= 0:
+            raise ConfigError(f"quantity is {quantity}, but must be above zero.")
+    kind = given.get("order_type", _MARKET)
+    if kind is not _MARKET:
+        kind = _one_of(kind, _TYPES, "order_type")
+    known = 2 + ("quantity" in given) + ("order_type" in given)
+    if len(given) == known and kind is _MARKET:  # the usual case: nothing else was said
+        return Intent(symbol, signal, quantity)
+    return _with_all_terms(given, symbol, signal, quantity, kind)
+
+
+def _with_all_terms(
+    given: Mapping[str, Any], symbol: str, signal: Signal, quantity: Decimal | None, kind: OrderType
+) -> Intent:
+    unknown = [str(key) for key in given if key not in KEYS]
+    if unknown:
+        raise ConfigError(
+            f"the intent key {unknown[0]!r} is unknown; the known ones are "
+            f"{', '.join(Intent._fields)}."
+        )
+    terms: dict[str, Any] = {
+        key: _positive(value, key)
+        for key, value in given.items()
+        if key in _NUMBERS and key != "quantity" and value is not None
+    }
+    if given.get("time_in_force") is not None:
+        terms["time_in_force"] = _one_of(given["time_in_force"], _TIMES, "time_in_force")
+    intent = Intent(
+        symbol,
+        signal,
+        quantity,
+        order_type=kind,
+        reason=str(given.get("reason") or _NO_TEXT),
+        **terms,
+    )
+    _check_terms(intent)
+    return intent
+
+
+def _positive(value: Any, field: str) -> Decimal:
+    number = to_decimal(value, field)
+    if number <= 0:
+        raise ConfigError(f"{field} is {value}, but must be above zero.")
+    return number
+
+
+def _one_of(value: Any, choices: Mapping[Any, Any], field: str) -> Any:
+    found = choices.get(value.lower() if isinstance(value, str) else None)
+    if found is None:
+        raise ConfigError(f"{field} is {value!r}, but must be one of {', '.join(choices)}.")
+    return found
+
+
+def _what_is_missing(given: Mapping[Any, Any]) -> str:
+    for key in ("symbol", "signal"):
+        if key not in given:
+            return f"the intent {dict(given)!r} has no {key!r}; give it one."
+    return f"signal is {given['signal']!r}, but must be one of BUY, SELL, HOLD, CLOSE."
+
+
+_NEEDS = {
+    OrderType.LIMIT: ("limit_price",),
+    OrderType.STOP: ("stop_price",),
+    OrderType.STOP_LIMIT: ("stop_price", "limit_price"),
+}
+
+
+def _check_terms(intent: Intent) -> None:
+    for field in _NEEDS.get(intent.order_type, ()):
+        if getattr(intent, field) is None:
+            raise ConfigError(f"a {intent.order_type} order needs {field}; give it a price.")
+    trails = (intent.trail_amount is not None) + (intent.trail_percent is not None)
+    if intent.order_type is OrderType.TRAILING_STOP and trails != 1:
+        raise ConfigError("a trailing_stop order needs either trail_amount or trail_percent.")
+    sizes = [
+        name for name in ("quantity", "notional", "fraction") if getattr(intent, name) is not None
+    ]
+    if len(sizes) > 1:
+        raise ConfigError(f"the intent gives both {sizes[0]} and {sizes[1]}; give only one.")
+    if intent.leverage is not None and intent.leverage != 1:
+        raise ConfigError(
+            f"leverage is {intent.leverage}, but only 1 is possible without margin trading."
+        )
+    if intent.fraction is not None and intent.fraction > 1:
+        raise ConfigError(f"fraction is {intent.fraction}, but must be between 0 and 1.")

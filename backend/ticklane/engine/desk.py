@@ -1,0 +1,410 @@
+"""Desk: turns intents into orders and a broker's answers into books; synchronous, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ticklane.core.errors import ConfigError
+from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
+from ticklane.core.market import Observation
+from ticklane.core.money import ZERO, plain, round_down, to_decimal
+from ticklane.core.order import (
+    TERMINAL,
+    Fill,
+    Order,
+    OrderEvent,
+    OrderStatus,
+    OrderType,
+    OrderUpdate,
+    Refusal,
+    Side,
+    TimeInForce,
+)
+from ticklane.core.portfolio import Book, Portfolio
+from ticklane.core.position import Trade
+from ticklane.core.signal import Intent, Signal, read_intent
+from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal, reduces
+from ticklane.interfaces import Cancelling, Replacing
+from ticklane.risk.manager import RiskManager, Situation, unsold
+from ticklane.risk.sizing import Sizing
+
+_BUY, _SELL = Side.BUY, Side.SELL
+_CLOSE, _HOLD = Signal.CLOSE, Signal.HOLD
+_MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
+_DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
+_MANY = 20_000  # so many orders are remembered; beyond that the oldest closed ones are forgotten
+_LOTLESS = Decimal("1e-8")
+_NONE: Mapping[str, Order] = {}
+
+Notice = Fill | Order
+Decided = Callable[[str, Any, Order | None], None]
+
+
+class Tape:
+    """Everything that happened in a run, kept for its result."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+        self.fills: list[Fill] = []
+        self.trades: list[Trade] = []
+
+
+class Outgoing(NamedTuple):
+    """Something to tell the broker once it is durable: "submit", "cancel" or "replace"."""
+
+    verb: str
+    order: Order
+    by: Order | None = None
+
+
+class Desk:
+    """Keeps books and orders. Whatever it decides leaves through `outgoing` and `events`.
+
+    `events` is None when nobody records or listens; then none are made. `notices` are the fills
+    and orders that strategies in `fill_listeners` and `order_listeners` want to hear of.
+    """
+
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        maker: OrderMaker,
+        risk: RiskManager,
+        *,
+        sizing: Sizing | None = None,
+        tape: Tape | None = None,
+        last: Mapping[str, Observation],
+    ) -> None:
+        self.portfolio, self.maker, self.risk = portfolio, maker, risk
+        self.sizing, self.tape, self.last = sizing, tape, last
+        self.orders: dict[str, Order] = {}
+        self.open: dict[str, dict[str, Order]] = {}  # symbol -> id -> order
+        self.outgoing: list[Outgoing] = []
+        self.events: list[Event] | None = None
+        self.notices: list[tuple[str, Notice]] = []
+        self.fill_listeners: set[str] = set()
+        self.order_listeners: set[str] = set()
+        self.on_decision: Decided | None = None
+        self._executions: dict[str, None] = {}
+
+    # --- what strategies want ----------------------------------------------------------------
+
+    def decide(self, strategy: str, symbols: frozenset[str], wish: Any, at_ns: int) -> None:
+        """Turn one wish of a strategy into an order, or into a refusal it hears of."""
+        if wish.__class__ is Cancelling or wish.__class__ is Replacing:
+            self._change(strategy, wish, at_ns)
+            return
+        try:
+            intent = read_intent(wish)
+            if intent.symbol not in symbols:
+                raise ConfigError(
+                    f"symbol is {intent.symbol!r}, but {strategy} has only "
+                    f"{', '.join(sorted(symbols))}."
+                )
+        except ConfigError as error:
+            self._refuse_malformed(strategy, wish, str(error), at_ns)
+            return
+        if intent.signal is _HOLD:
+            if self.on_decision is not None:
+                self.on_decision(strategy, intent, None)
+        elif intent.signal is _CLOSE:
+            self.close(strategy, intent, at_ns)
+        else:
+            self._enter(strategy, intent, at_ns)
+
+    def _enter(self, strategy: str, intent: Intent, at_ns: int) -> None:
+        side = _BUY if intent.signal == "BUY" else _SELL
+        quantity, notional = intent.quantity, intent.notional
+        refusal = None
+        if quantity is None and notional is None:
+            quantity, notional, refusal = self._sized(strategy, intent, side)
+        order = self.maker.entry(strategy, intent, side, quantity or ZERO, notional, at_ns)
+        if refusal is None and order.legs:
+            refusal = protection_refusal(order, intent, self._price(intent.symbol))
+        self._place(order, intent, at_ns, refusal)
+
+    def _sized(
+        self, strategy: str, intent: Intent, side: Side
+    ) -> tuple[Decimal | None, Decimal | None, Refusal | None]:
+        """Quantity or notional from the intent's fraction or the configured sizing."""
+        book = self.portfolio.books[strategy]
+        if side is _SELL and not self.risk.allow_short:
+            return self._sized_sale(intent, book)
+        if intent.fraction is not None:
+            return None, self.portfolio.equity([book]) * intent.fraction, None
+        if self.sizing is None:
+            return None, None, _NO_SIZE
+        return *self.sizing.size(lambda: self.portfolio.equity([book])), None
+
+    def _sized_sale(
+        self, intent: Intent, book: Book
+    ) -> tuple[Decimal | None, Decimal | None, Refusal | None]:
+        """Without short sales an unsized sale sells what is there: all of it or a fraction."""
+        held = max(unsold(intent.symbol, book, self.open.get(intent.symbol, _NONE)), ZERO)
+        if intent.fraction is not None:
+            quantity = self._to_lot(intent.symbol, held * intent.fraction)
+        elif self.sizing is None:
+            return None, None, _NO_SIZE
+        else:
+            wanted, _ = self.sizing.size(lambda: self.portfolio.equity([book]))
+            quantity = held if wanted is None else min(wanted, held)
+        if quantity:
+            return quantity, None, None
+        return None, None, Refusal("short_not_allowed", f"there is no {intent.symbol} to sell.")
+
+    def close(self, strategy: str, intent: Intent, at_ns: int) -> None:
+        """Close what the strategy holds: cancel its working orders first, count closes on their
+        way, do nothing when flat."""
+        symbol = intent.symbol
+        held = self.portfolio.books[strategy].quantity(symbol)
+        side = closing_side(held)
+        for order in list(self.open.get(symbol, _NONE).values()):
+            if order.strategy != strategy:
+                continue
+            if held and order.side is side and order.type is _MARKET:  # a close on its way
+                held -= order.remaining if side is _SELL else -order.remaining
+            else:
+                self._cancel(order)
+        quantity = abs(held)
+        if intent.fraction is not None:
+            quantity = self._to_lot(symbol, quantity * intent.fraction)
+        elif intent.quantity is not None:
+            quantity = min(quantity, intent.quantity)
+        if not quantity or (held > 0) is not (side is _SELL):
+            if self.on_decision is not None:
+                self.on_decision(strategy, intent, None)
+            return
+        order = self.maker.exit(strategy, intent, side, quantity, at_ns)
+        self._place(order, intent, at_ns, None)
+
+    def _place(self, order: Order, intent: Intent, at_ns: int, refusal: Refusal | None) -> None:
+        """Ask the risk manager and send the order off, or deny it."""
+        symbol = order.symbol
+        if refusal is None:
+            book = self.portfolio.books[order.strategy]
+            held = book.quantity(symbol)
+            refusal = self.risk.refusal(
+                order,
+                Situation(
+                    self.portfolio,
+                    book,
+                    self.open.get(symbol, _NONE),
+                    self._price(symbol),
+                    at_ns,
+                    reduces(order, held),
+                ),
+            )
+        self._enlist(order, refusal)
+        if refusal is None:
+            self.outgoing.append(Outgoing("submit", order))
+        if self.events is not None:
+            code, sentence = refusal or ("", "")
+            given = SignalGiven(
+                order.strategy, at_ns, intent, str(intent.signal), order, code, sentence
+            )
+            self.events.append(given)
+            for one in (order, *order.legs):
+                self._journal(one, None, at_ns, order.reason or intent.reason or "signal")
+        if self.on_decision is not None:
+            self.on_decision(order.strategy, intent, order)
+        if refusal is not None:
+            self._notify_order(order)
+
+    def _enlist(self, order: Order, refusal: Refusal | None) -> None:
+        """Remember an order and its legs, as denied or as open."""
+        for one in (order, *order.legs):
+            if refusal is not None:
+                one.status = _DENIED
+                one.reason_code, one.reason = refusal
+            else:
+                symbol = one.symbol
+                if symbol in self.open:
+                    self.open[symbol][one.id] = one
+                else:
+                    self.open[symbol] = {one.id: one}
+            self.orders[one.id] = one
+            if self.tape is not None:
+                self.tape.orders.append(one)
+        if len(self.orders) > _MANY and self.tape is None:
+            self._forget_old()
+
+    def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:
+        given = wish if isinstance(wish, Mapping) else {}
+        symbol = given.get("symbol")
+        side = _SELL if str(given.get("signal", "")).upper() == "SELL" else _BUY
+        named = symbol if isinstance(symbol, str) else ""
+        order = self.maker.refused(strategy, named, side, at_ns, Refusal("malformed", sentence))
+        if self.tape is not None:
+            self.tape.orders.append(order)
+        if self.events is not None:
+            text = repr(wish)[:500]
+            self.events.append(
+                SignalGiven(strategy, at_ns, None, text, None, "malformed", sentence)
+            )
+        if self.on_decision is not None:
+            self.on_decision(strategy, wish, order)
+        self._notify_order(order)
+
+    # --- changes to open orders --------------------------------------------------------------
+
+    def _change(self, strategy: str, wish: Cancelling | Replacing, at_ns: int) -> None:
+        order = self.orders.get(getattr(wish.order, "id", ""))
+        if order is None or order.strategy != strategy:
+            self._refuse_malformed(strategy, wish, "the order is not one of this strategy.", at_ns)
+        elif not order.is_open:
+            return  # it is over already: nothing to change
+        elif isinstance(wish, Cancelling):
+            self._cancel(order)
+        else:
+            self._replace(order, wish.changes, at_ns)
+
+    def cancel(self, order_id: str) -> bool:
+        """Ask for an open order to be cancelled; False when there is no such open order."""
+        order = self.orders.get(order_id)
+        if order is None or not order.is_open:
+            return False
+        self._cancel(order)
+        return True
+
+    def _cancel(self, order: Order) -> None:
+        if not order.is_cancel_pending:
+            order.is_cancel_pending = True
+            self._journal(order, order.status, order.created_ns, "cancel requested")
+            self.outgoing.append(Outgoing("cancel", order))
+
+    def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:
+        try:
+            terms = {name: _changed(name, value) for name, value in changes.items()}
+        except ConfigError as error:
+            self._refuse_malformed(order.strategy, Replacing(order, changes), str(error), at_ns)
+            return
+        new = self.maker.replacement(order, at_ns)
+        for name, value in terms.items():
+            setattr(new, name, value)
+        self._enlist(new, None)
+        self._journal(new, None, at_ns, f"replaces {order.id}")
+        self.outgoing.append(Outgoing("replace", order, new))
+
+    # --- what the broker says ----------------------------------------------------------------
+
+    def take(self, update: OrderUpdate) -> None:
+        """Book what a venue says about an order of ours; each execution once."""
+        order = self.orders.get(update.order_id)
+        if order is None:
+            return
+        if update.broker_order_id is not None:
+            order.broker_order_id = update.broker_order_id
+        if update.quantity is not None:
+            order.quantity = update.quantity
+        fill = update.fill
+        before = order.status
+        if fill is not None:
+            if fill.execution_id in self._executions:
+                return
+            self._executions[fill.execution_id] = None
+            self._book(order, fill)
+            status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
+            order.advance(status)
+            evidence = fill.execution_id
+        elif update.status is not None:
+            status = update.status
+            order.advance(status, update.reason)
+            evidence = update.reason.sentence if update.reason else order.broker_order_id or ""
+        elif order.quantity and order.filled_quantity >= order.quantity:
+            status, evidence = _FILLED, "size"
+            order.advance(status)
+        else:
+            return  # only its size is known better now
+        if status in TERMINAL:
+            lane = self.open.get(order.symbol)
+            if lane is not None and lane.pop(order.id, None) is not None and not lane:
+                del self.open[order.symbol]
+        self._journal(order, before, update.at_ns, evidence)
+        self._notify_order(order)
+
+    def _book(self, order: Order, fill: Fill) -> None:
+        order.filled_quantity += abs(fill.quantity)
+        trade = self.portfolio.books[order.strategy].apply(fill)
+        tape = self.tape
+        if tape is not None:
+            tape.fills.append(fill)
+            if trade is not None:
+                tape.trades.append(trade)
+        if self.events is not None:
+            self.events.append(FillBooked(fill, trade))
+        if order.strategy in self.fill_listeners:
+            self.notices.append((order.strategy, fill))
+
+    # --- small things ------------------------------------------------------------------------
+
+    def _journal(self, order: Order, before: OrderStatus | None, at_ns: int, evidence: str) -> None:
+        if self.events is not None:
+            step = OrderEvent(order.id, before, order.status, at_ns, evidence)
+            self.events.append(OrderMoved(order, step))
+
+    def _notify_order(self, order: Order) -> None:
+        if order.strategy in self.order_listeners:
+            self.notices.append((order.strategy, order))
+
+    def _price(self, symbol: str) -> float | None:
+        seen = self.last.get(symbol)
+        return None if seen is None else seen.close
+
+    def _to_lot(self, symbol: str, quantity: Decimal) -> Decimal:
+        return round_down(quantity, self.maker.instrument_of(symbol).rules.lot or _LOTLESS)
+
+    def _forget_old(self) -> None:
+        closed = [order_id for order_id, order in self.orders.items() if not order.is_open]
+        for order_id in closed[: _MANY // 2]:
+            del self.orders[order_id]
+        for execution_id in list(self._executions)[:-_MANY]:
+            del self._executions[execution_id]
+
+    def restore(self, orders: Iterable[Order], fills: Iterable[Fill]) -> None:
+        """Take open orders and all fills of an interrupted run back into the books.
+
+        What was durable but perhaps not sent goes out again: cancels, then orders, as before.
+        """
+        found = list(orders)
+        for order in found:
+            self.orders[order.id] = order
+            self.open.setdefault(order.symbol, {})[order.id] = order
+            if order.is_cancel_pending and order.status is not _SENDING:
+                self.outgoing.append(Outgoing("cancel", order))
+        for order in found:
+            if order.status is _SENDING and order.replaces_id in self.orders:
+                self.outgoing.append(Outgoing("replace", self.orders[order.replaces_id], order))
+            elif order.status is _SENDING and order.parent_id is None:
+                self.outgoing.append(Outgoing("submit", order))
+        for fill in fills:
+            self._executions[fill.execution_id] = None
+            self.portfolio.books[fill.strategy].apply(fill)
+
+
+_CHANGEABLE = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
+_NO_SIZE = Refusal(
+    "no_quantity",
+    "the intent has no quantity and no sizing is configured; give it a quantity or set sizing.",
+)
+
+
+def _changed(name: str, value: Any) -> Any:
+    """Check one change to an open order."""
+    if name == "time_in_force" and value in set(TimeInForce):
+        return TimeInForce(value)
+    if name not in _CHANGEABLE:
+        raise ConfigError(
+            f"{name}={value!r} cannot be set on an open order; what can be changed is "
+            f"time_in_force, {', '.join(_CHANGEABLE)}."
+        )
+    number = to_decimal(value, name)
+    if number <= 0:
+        raise ConfigError(f"{name} is {value}, but must be above zero.")
+    return number
+
+
+def describe(order: Order) -> str:
+    """An order in a few words, for logs."""
+    size = plain(order.quantity) if order.quantity else f"{plain(order.notional or ZERO)} worth"
+    return f"{order.side} {size} {order.symbol} {order.type}"

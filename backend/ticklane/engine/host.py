@@ -1,0 +1,308 @@
+"""StrategyHost: runs a stranger's strategy, feeds it, and survives its errors."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ticklane.core.errors import StrategyError
+from ticklane.core.market import Bar, Bars, MarketData, Observation, put_price, put_prices
+from ticklane.core.order import Order
+from ticklane.core.portfolio import BookView
+from ticklane.core.signal import Intent
+from ticklane.engine.desk import Desk
+from ticklane.engine.schedule import Schedule
+from ticklane.engine.status import StrategyStatus
+from ticklane.engine.watchdog import Heartbeat
+from ticklane.interfaces import Feed, Indicator, StrategyInterface
+
+NEVER_NS = 1 << 62
+_FAULTS_TO_PARK = 3
+_log = logging.getLogger("ticklane.strategy")
+
+
+class StrategyHost:
+    """One strategy with its data, its schedule and its status; the strategy's `_services`."""
+
+    def __init__(self, strategy: StrategyInterface, schedule: Schedule | None) -> None:
+        self.strategy = strategy
+        self.name = strategy.name
+        self.symbols = frozenset(strategy.symbols)
+        self.schedule = schedule
+        self.status = StrategyStatus(
+            self.name, strategy.symbols, schedule.describe() if schedule else "every bar"
+        )
+        self.market_data = MarketData()
+        self.next_ns = NEVER_NS
+        self.first_tick_ns: int | None = None
+        self.beat = Heartbeat()
+        self.wishes: list[Any] = []
+        self.fault: str | None = None  # of the last call, until the lane takes it
+        self.on_tick: Callable[[MarketData], Any] = strategy.on_tick
+        self._is_async = inspect.iscoroutinefunction(strategy.on_tick)
+        self._faults_in_a_row = 0
+        self._has_faulted = False
+        self._missing: dict[str, int] = dict.fromkeys(strategy.symbols, 0)
+        self._pending: dict[str, None] = {}  # symbols with something new since the last tick
+        self._indicators: dict[str, list[Indicator]] = {}
+        self._state_text = "{}"
+
+    def bind(self, desk: Desk, feed: Feed, portfolio: BookView, beat: Heartbeat) -> None:
+        """Give the strategy its surroundings."""
+        self._desk, self._feed, self.beat = desk, feed, beat
+        self.portfolio = portfolio
+        self._missing = dict.fromkeys(self.strategy.symbols, max(0, int(self.strategy.warmup)))
+        self._sees_all = set(feed.symbols) == self.symbols
+        self.strategy._services = self
+        if _overrides(self.strategy, "on_fill"):
+            desk.fill_listeners.add(self.name)
+        if _overrides(self.strategy, "on_order"):
+            desk.order_listeners.add(self.name)
+
+    # --- what the strategy may ask for (StrategyServices) --------------------------------------
+
+    def history(self, symbol: str, count: int) -> Bars:
+        """The last `count` completed bars of a subscribed symbol."""
+        if symbol not in self.symbols:
+            raise StrategyError(
+                f"symbol is {symbol!r}, but {self.name} has only {self._listed_symbols}."
+            )
+        return self._feed.history(symbol, count, self._now_ns())
+
+    def declare(self, indicator: Indicator, symbol: str) -> None:
+        """Feed an indicator from now on, and with what came before."""
+        if symbol not in self.symbols:
+            raise StrategyError(
+                f"symbol is {symbol!r}, but {self.name} has only {self._listed_symbols}."
+            )
+        self._indicators.setdefault(symbol, []).append(indicator)
+        seen_ns = self._now_ns()
+        if seen_ns:
+            for bar in self._feed.history(symbol, None, seen_ns).rows():
+                indicator.update(bar)
+
+    def ask(self, wish: Any) -> None:
+        """Queue a wish until the present call is over."""
+        self.wishes.append(wish)
+
+    def orders(self, symbol: str | None) -> list[Order]:
+        """The strategy's own open orders, oldest first."""
+        lanes = self._desk.open
+        found = (
+            lanes.get(symbol, {}).values()
+            if symbol
+            else [order for lane in lanes.values() for order in lane.values()]
+        )
+        return [order for order in found if order.strategy == self.name]
+
+    # --- data ----------------------------------------------------------------------------------
+
+    _seen_ns = 0  # the last instant whose bars this strategy has seen
+
+    def _now_ns(self) -> int:
+        return self.market_data.time_ns or self._seen_ns
+
+    def warm_up(self, until_ns: int) -> None:
+        """See everything up to an instant at once: history before the start, or before a crash."""
+        self._seen_ns = until_ns
+        for symbol in self.strategy.symbols:
+            past = self._feed.history(symbol, None, until_ns)
+            self._missing[symbol] = max(0, self._missing[symbol] - len(past))
+            if len(past) and not self._missing[symbol]:
+                put_price(self.market_data, symbol, *past.between(len(past) - 1, len(past)).rows())
+        self._drop_missing()
+        self.market_data.time_ns = until_ns
+
+    def see(self, time_ns: int, symbols: tuple[str, ...], observed: Iterable[Observation]) -> None:
+        """Take in what is new: warm-up, indicators, newest prices."""
+        self._seen_ns = time_ns
+        for symbol, seen in zip(symbols, observed, strict=True):
+            if symbol not in self.symbols:
+                continue
+            if isinstance(seen, Bar):
+                for indicator in self._indicators.get(symbol, ()):
+                    indicator.update(seen)
+            if self._missing and self._missing.get(symbol, 0) > 0:
+                self._missing[symbol] -= 1
+                self._drop_missing()
+                continue
+            put_price(self.market_data, symbol, seen)
+            self._pending[symbol] = None
+
+    def _drop_missing(self) -> None:
+        self._missing = {symbol: n for symbol, n in self._missing.items() if n > 0}
+
+    # --- asking --------------------------------------------------------------------------------
+
+    @property
+    def _listed_symbols(self) -> str:
+        return ", ".join(self.strategy.symbols)
+
+    @property
+    def is_asked(self) -> bool:
+        """True while the strategy takes part."""
+        return self.status.state == "running"
+
+    @property
+    def has_news(self) -> bool:
+        """True when something came since the strategy's last tick."""
+        return bool(self._pending)
+
+    def tick(self, time_ns: int, symbols: tuple[str, ...], observed: tuple[Any, ...]) -> Any:
+        """See what is new and, when it is the strategy's turn, ask it; returns its answer."""
+        self.see(time_ns, symbols, observed)
+        if self.schedule is None:
+            return self.ask_now(time_ns) if self._pending else None
+        if self.next_ns > time_ns:
+            return None
+        self.next_ns = self.schedule.after(time_ns)
+        return self.ask_now(time_ns) if self._pending else None
+
+    @property
+    def is_simple(self) -> bool:
+        """True when the strategy is asked on every tick of the feed, with the feed's own prices.
+
+        Such a strategy needs no bookkeeping between the feed and its `on_tick`: the lane calls
+        `on_tick` itself (the hot path) until something here changes.
+        """
+        return (
+            self.first_tick_ns is not None
+            and self.schedule is None
+            and self._sees_all
+            and not (self._missing or self._indicators or self._faults_in_a_row)
+            and self.is_asked
+        )
+
+    def follow(self, data: MarketData) -> None:
+        """Share the lane's own prices from now on (a simple strategy)."""
+        self.market_data = data
+        self._pending.clear()
+
+    def unfollow(self) -> None:
+        """Keep prices of its own again."""
+        shared, self.market_data = self.market_data, MarketData()
+        put_prices(self.market_data, shared)
+        self.market_data.updated, self.market_data.time_ns = shared.updated, shared.time_ns
+        self._seen_ns = shared.time_ns
+
+    def wake(self, time_ns: int) -> Any:
+        """A schedule's instant between two ticks: ask with what is new since the last one."""
+        if self.next_ns > time_ns or self.schedule is None:
+            return None
+        self.next_ns = self.schedule.after(time_ns)
+        return self.ask_now(time_ns) if self._pending else None
+
+    def skip_to(self, time_ns: int) -> None:
+        """Merge schedule instants before `time_ns` into the next tick: nothing was new there."""
+        if self.schedule is not None and self.next_ns < time_ns:
+            self.next_ns = self.schedule.after(time_ns - 1)
+
+    def ask_now(self, time_ns: int) -> Any:
+        """Ask the strategy at this instant; returns its answer, None after a fault."""
+        data = self.market_data
+        data.updated = tuple(self._pending)
+        data.time_ns = time_ns
+        self._pending.clear()
+        if not self.is_asked:
+            return None
+        if self.first_tick_ns is None:
+            self.first_tick_ns = time_ns
+        if not self._has_faulted:
+            self._faults_in_a_row = 0
+        self._has_faulted = False
+        self.status.ticks += 1
+        return self._guarded(self.on_tick, data)
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        self.beat.current = self.name
+        try:
+            return call(*arguments)
+        except Exception as error:
+            return self.note_fault(error)
+
+    async def call(self, what: str, *arguments: Any) -> Any:
+        """Call on_start, on_fill, on_order or on_stop, sync or async; errors are faults."""
+        answer = self._guarded(getattr(self.strategy, what), *arguments)
+        return await self.finish(answer) if inspect.isawaitable(answer) else answer
+
+    async def finish(self, answer: Any) -> Any:
+        """Await the answer of an async callback; its error is a fault as well."""
+        if not inspect.isawaitable(answer):
+            return answer
+        try:
+            return await answer
+        except Exception as error:
+            return self.note_fault(error)
+
+    def collect(self, answer: Any) -> list[Any]:
+        """The wishes in an answer, then those asked for by helpers and not returned as well."""
+        wishes: list[Any] = []
+        if answer is not None:
+            try:
+                wishes = _listed(answer)
+            except Exception as error:
+                self.note_fault(error)
+                self.wishes.clear()
+                return []
+        if self.wishes:
+            wishes += [w for w in self.wishes if not any(w is other for other in wishes)]
+            self.wishes.clear()
+        self.status.signals += len(wishes)
+        return wishes
+
+    def note_fault(self, error: Exception) -> None:
+        """Keep a strategy's error; the third in a row parks it."""
+        self._faults_in_a_row += 1
+        self._has_faulted = True
+        self.wishes.clear()
+        status = self.status
+        status.faults += 1
+        status.error = f"{type(error).__name__}: {error}"
+        self.fault = status.error
+        _log.error("strategy %s failed: %s", self.name, status.error, exc_info=error)
+        if self._faults_in_a_row >= _FAULTS_TO_PARK:
+            self.set_state("parked")
+
+    def set_state(self, state: str) -> None:
+        """Move to loaded, running, paused, parked or stopped."""
+        self.status.state = state
+        self.strategy.is_running = state == "running"
+
+    # --- state that survives -------------------------------------------------------------------
+
+    def changed_state(self) -> str | None:
+        """The strategy's state as JSON text when it differs from what was saved last."""
+        if not self.strategy.state and self._state_text == "{}":
+            return None
+        try:
+            text = json.dumps(self.strategy.state, sort_keys=True, allow_nan=True)
+        except (TypeError, ValueError) as error:
+            self.note_fault(StrategyError(f"state must hold JSON values only: {error}."))
+            return None
+        if text == self._state_text:
+            return None
+        self._state_text = text
+        return text
+
+    def restore_state(self, text: str) -> None:
+        """Give the strategy the state it had."""
+        self._state_text = text
+        self.strategy.state = json.loads(text)
+
+
+def _overrides(strategy: StrategyInterface, method: str) -> bool:
+    return getattr(type(strategy), method) is not getattr(StrategyInterface, method)
+
+
+def _listed(answer: Any) -> list[Any]:
+    """The wishes in an answer: one of them, or any iterable of them."""
+    if isinstance(answer, Intent | Mapping):
+        return [answer]
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        raise StrategyError(
+            f"on_tick returned {answer!r}, but must return nothing, an intent or several."
+        )
+    return [wish for wish in answer if wish is not None]

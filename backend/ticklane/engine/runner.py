@@ -1,0 +1,804 @@
+"""StrategyRunner: the lane. Everything that changes state is a message, taken one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import inspect
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from ticklane.clock import SimulatedClock
+from ticklane.core.commands import Cancel, Close, Pause, Resume, Stop, Wake
+from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
+from ticklane.core.events import (
+    EquityMarked,
+    Event,
+    RunStarted,
+    RunStopped,
+    StateSaved,
+    StrategyFaulted,
+    TickCompleted,
+)
+from ticklane.core.market import Bar, MarketData, Observation, Tick, put_price, put_prices, to_datetime
+from ticklane.core.money import CASH_STEP
+from ticklane.core.order import Fill, Order, OrderUpdate
+from ticklane.core.portfolio import Book, BookView, Portfolio
+from ticklane.core.signal import Intent, Signal
+from ticklane.engine.bus import EventBus
+from ticklane.engine.desk import Decided, Desk, Outgoing, Tape
+from ticklane.engine.host import NEVER_NS, StrategyHost
+from ticklane.engine.inbox import Inbox, Message
+from ticklane.engine.schedule import Schedule
+from ticklane.engine.status import RunnerStatus
+from ticklane.engine.ticket import OrderMaker
+from ticklane.engine.watchdog import Hang, Heartbeat, Watchdog
+from ticklane.interfaces import (
+    BrokerInterface,
+    Calendar,
+    Clock,
+    Feed,
+    Recovered,
+    Storage,
+    StrategyInterface,
+)
+from ticklane.risk.manager import RiskManager, Rule
+from ticklane.risk.sizing import Sizing, read_sizing
+
+_log = logging.getLogger("ticklane.lane")
+_FLUSH_SECONDS = 0.25  # what no order waits for is made durable at the latest after this time
+_FLUSH_EVENTS = 512
+_NOTICES_AT_ONCE = 1_000  # a strategy that answers its own orders for ever is parked
+_BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
+
+
+class LaneBeat(Heartbeat):
+    """A heartbeat that counts the lane's instants instead of calls: one store less a tick."""
+
+    def __init__(self, data: MarketData) -> None:
+        self._data = data
+        super().__init__()
+
+    @property
+    def count(self) -> int:  # type: ignore[override]
+        """The instant the lane is at."""
+        return self._data.time_ns
+
+    @count.setter
+    def count(self, _value: int) -> None:
+        """Nothing to do: it follows the lane."""
+
+
+class StrategyRunner:
+    """Ticks loaded strategies, sends their orders to a broker and keeps the books.
+
+    The same object runs a backtest (`replay`), paper and live (`start`, `wait`, `stop`); only
+    clock, feed and broker differ. `storage` makes it durable, and without it everything works
+    in memory. A clock that can be set follows the ticks; any other one is taken for real time.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerInterface,
+        storage: Storage | None = None,
+        feed: Feed | None = None,
+        clock: Clock | None = None,
+        tick_interval: Any = None,
+        *,
+        storage_service: Storage | None = None,
+        sizing: Sizing | Mapping[str, Any] | None = None,
+        limits: Iterable[Rule] = (),
+        tape: Tape | None = None,
+        fresh: bool = False,
+        cancel_on_stop: bool = False,
+        run_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.broker = broker
+        self.storage = storage if storage is not None else storage_service
+        self.feed = feed
+        self.clock = clock
+        self.bus = EventBus()
+        self.state = "created"
+        self.run_id: str | None = None
+        self.error: str | None = None
+        self.watchdog: Watchdog | None = None
+        self.on_signal_callback: Decided | None = None
+        self.next_wake_ns = NEVER_NS
+        self.hosts: dict[str, StrategyHost] = {}
+        self.portfolio = Portfolio(self._last_price)
+        self.last = MarketData()  # the newest prices; its time is the lane's
+        self.desk: Desk | None = None
+        self._tick_interval = tick_interval
+        self._sizing, self._limits, self._tape = read_sizing(sizing), tuple(limits), tape
+        self._fresh, self._cancel_on_stop = fresh, cancel_on_stop
+        self._run_config = dict(run_config or {})
+        self._shares: dict[str, Decimal | None] = {}
+        self._beat = LaneBeat(self.last)
+        self._inbox = Inbox()
+        self._events: list[Event] = []
+        self._after_ns: int | None = None
+        self._in_order: tuple[StrategyHost, ...] = ()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_simulated = False
+        self._has_chores = self._is_recording = False
+        self._outgoing: list[Outgoing] = []
+        self._is_simple = False
+        self._simple: list[tuple[StrategyHost, Any, list[Any]]] = []
+
+    # --- before the start ----------------------------------------------------------------------
+
+    def load_strategy(
+        self,
+        strategy: StrategyInterface,
+        interval: Any = None,
+        calendar: Any = None,
+        *,
+        cash: Any = None,
+    ) -> StrategyInterface:
+        """Add a strategy with its own schedule; `cash` is its share of the account.
+
+        `interval`: None (every bar), seconds, "5m", a timedelta or a crontab text; `calendar`
+        keeps the ticks inside a market's sessions. Without `cash` the strategies that have none
+        share what is left in equal parts. Raises ConfigError and StrategyError.
+        """
+        if self.is_running:
+            raise StrategyError("load_strategy must be called before start.")
+        if not isinstance(strategy, StrategyInterface):
+            raise StrategyError(
+                f"{strategy!r} is not a strategy; it must be an instance of a class that "
+                "inherits from StrategyInterface."
+            )
+        if not hasattr(strategy, "symbols"):
+            raise StrategyError(
+                f"{type(strategy).__name__}.__init__ must call super().__init__(config)."
+            )
+        if strategy.name in self.hosts:
+            raise ConfigError(
+                f"name is {strategy.name!r} twice; give one of the strategies another name."
+            )
+        if not strategy.symbols:
+            raise ConfigError(f"symbols of {strategy.name} is empty; name at least one.")
+        chosen = interval if interval is not None else self._tick_interval
+        schedule = Schedule.parse(chosen, self.find_calendar(calendar))
+        self.hosts[strategy.name] = StrategyHost(strategy, schedule)
+        self._shares[strategy.name] = None if cash is None else Decimal(str(cash))
+        return strategy
+
+    def find_calendar(self, calendar: Any) -> Calendar | None:
+        """Turn what was given as a calendar into one; the composition root knows names too."""
+        if isinstance(calendar, str):
+            raise ConfigError(f"calendar is {calendar!r}, but must be a Calendar here.")
+        found: Calendar | None = calendar
+        return found
+
+    def make_feed(self) -> Feed:
+        """The feed to use when none was given; the composition root has one."""
+        raise ConfigError("the runner has no feed; give it one, such as a ReplayFeed.")
+
+    @property
+    def now_ns(self) -> int:
+        """The instant the lane is at: that of the message it takes."""
+        return self.last.time_ns
+
+    @property
+    def is_running(self) -> bool:
+        """True from start to stop."""
+        return self.state in ("running", "paused")
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin, or go on with an interrupted run; a second start does nothing.
+
+        Raises ConfigError when no strategy is loaded or the feed lacks a symbol.
+        """
+        if self.is_running:
+            return
+        await self._prepare()
+        self.watchdog = Watchdog(self._beat, self._note_hang)
+        self.watchdog.start()
+        self._tasks = [asyncio.create_task(self._lane(), name="lane")]
+        self._tasks.append(asyncio.create_task(self._pump(), name="feed"))
+        if not self._is_simulated and self.next_wake_ns < NEVER_NS:
+            self._tasks.append(asyncio.create_task(self._wakes(), name="schedule"))
+
+    async def wait(self) -> None:
+        """Wait until the lane has ended; raises what ended it, if it was an error."""
+        if self._tasks:
+            await asyncio.shield(self._tasks[0])
+
+    async def stop(self, reason: str = "shutdown") -> None:
+        """End: no new ticks, what is under way finishes, strategies stop; idempotent."""
+        if not self._tasks:
+            return
+        if not self._tasks[0].done():
+            self._inbox.put(Stop(reason))
+        await self.wait()
+
+    async def __aenter__(self) -> StrategyRunner:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self.stop()
+
+    async def pause(self, strategy: str | None = None) -> None:
+        """Stop asking one strategy, or all; data, fills and open orders go on."""
+        await self._command(Pause(self._known(strategy)))
+
+    async def resume(self, strategy: str | None = None) -> None:
+        """Ask one strategy, or all, again; a parked one gets another chance."""
+        await self._command(Resume(self._known(strategy)))
+
+    async def cancel(self, order_id: str) -> None:
+        """Cancel an open order; raises ConfigError when there is none with this id."""
+        order = self.desk.orders.get(order_id) if self.desk else None
+        if order is None or not order.is_open:
+            raise ConfigError(f"order {order_id!r} is not open; `ticklane orders` lists them.")
+        await self._command(Cancel(order_id))
+
+    async def close_position(self, symbol: str, strategy: str | None = None) -> None:
+        """Close what all strategies, or one, hold of a symbol."""
+        self._known(strategy)
+        if not any(symbol in host.symbols for host in self.hosts.values()):
+            raise ConfigError(f"symbol {symbol!r} is not traded by any loaded strategy.")
+        await self._command(Close(symbol, strategy))
+
+    def _known(self, strategy: str | None) -> str | None:
+        if strategy is not None and strategy not in self.hosts:
+            raise ConfigError(
+                f"strategy {strategy!r} is not loaded; loaded are {', '.join(self.hosts)}."
+            )
+        return strategy
+
+    async def _command(self, command: Message) -> None:
+        if not self.is_running:
+            raise ConfigError("the runner is not running; start it first.")
+        self._inbox.put(command)
+        await self._inbox.drained()
+
+    def get_status(self) -> RunnerStatus:
+        """A picture of the runner and every strategy."""
+        for host in self.hosts.values():
+            if self.watchdog is not None:
+                host.status.hang_seconds = self.watchdog.hang_seconds.get(host.name, 0.0)
+            if host.market_data.updated:
+                host.status.last_tick_at = to_datetime(host.market_data.time_ns)
+        return RunnerStatus(
+            run_id=self.run_id,
+            state=self.state,
+            broker=self.broker.name,
+            feed=self.feed.label if self.feed else "",
+            time=to_datetime(self.now_ns) if self.now_ns else None,
+            cash=str(self.portfolio.cash),
+            equity=str(self.portfolio.equity()),
+            open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
+            strategies={name: host.status for name, host in self.hosts.items()},
+            error=self.error,
+        )
+
+    # --- getting ready -------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        if not self.hosts:
+            raise ConfigError("no strategy is loaded; call load_strategy before start.")
+        if self.feed is None:
+            self.feed = self.make_feed()
+        self._in_order = tuple(self.hosts.values())
+        self._check_symbols(self.feed)
+        if self.clock is None:
+            self.clock = SimulatedClock()
+        self._is_simulated = isinstance(self.clock, SimulatedClock)
+        if isinstance(self.clock, SimulatedClock):
+            self.clock.follow(lambda: self.now_ns)
+        recovered = await self._begin_run()
+        self.run_id = recovered.run_id
+        started_ns = recovered.started_ns
+        if self.feed.start_ns is None:
+            self.feed.start_ns = started_ns if started_ns is not None else self.clock.now_ns()
+        self.desk = self._make_desk(recovered)
+        since_ns = recovered.cursor_ns if recovered.cursor_ns is not None else self.feed.start_ns
+        self._after_ns = recovered.cursor_ns
+        await self._restore(self.desk, recovered, since_ns)
+        self.state = "running"
+        self._emit(RunStarted(recovered.run_id, self.now_ns))
+        for host in self.hosts.values():
+            host.set_state("running")
+            self._decide(host, host.collect(await host.call("on_start")))
+            self._take_fault(host)
+        self._plan_wakes(since_ns)
+        self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
+        await self._settle()
+
+    def _check_symbols(self, feed: Feed) -> None:
+        for host in self.hosts.values():
+            for symbol in sorted(host.symbols - set(feed.symbols)):
+                raise ConfigError(
+                    f"{host.name} wants {symbol}, but the feed has only {', '.join(feed.symbols)}."
+                )
+
+    async def _begin_run(self) -> Recovered:
+        if self.storage is None:
+            return Recovered("r0")
+        assert self.feed is not None
+        assert self.clock is not None
+        config = {
+            "broker": {"name": self.broker.name, "cash": str(self.broker.starting_cash)},
+            "feed": {
+                "label": self.feed.label,
+                "symbols": list(self.feed.symbols),
+                "timeframe": str(self.feed.timeframe),
+            },
+            "strategies": [
+                {
+                    "class": type(host.strategy).__qualname__,
+                    "schedule": host.status.schedule,
+                    "config": {key: repr(v) for key, v in host.strategy.config.items()},
+                }
+                for host in self.hosts.values()
+            ],
+            **self._run_config,
+        }
+        text = json.dumps(config, sort_keys=True, default=str)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        at_ns = self.feed.start_ns or self.clock.now_ns()
+        return await self.storage.begin_run(fingerprint, config, at_ns, self._fresh)
+
+    def _make_desk(self, recovered: Recovered) -> Desk:
+        maker = OrderMaker(recovered.run_id, recovered.installation, self.broker.instrument)
+        maker.number = recovered.order_count
+        risk = RiskManager(self.broker.instrument, self.broker.allow_short, self._limits)
+        desk = Desk(
+            self.portfolio, maker, risk, sizing=self._sizing, tape=self._tape, last=self.last
+        )
+        desk.on_decision = self._tell if self.on_signal_callback else None
+        self._is_recording = self.storage is not None or self.bus.has_listeners
+        if self._is_recording:
+            desk.events = self._events
+        self._outgoing = desk.outgoing
+        return desk
+
+    async def _restore(self, desk: Desk, recovered: Recovered, since_ns: int | None) -> None:
+        assert self.feed is not None
+        for name, cash in self._shared_cash().items():
+            self.portfolio.open_book(name, cash)
+        if since_ns is not None:
+            self.last.time_ns = since_ns
+            for symbol in self.feed.symbols:
+                past = self.feed.history(symbol, 1, since_ns)
+                put_prices(self.last, ((symbol, bar) for bar in past.rows()))
+        await self.broker.connect(recovered, self.last)
+        desk.restore(recovered.orders, recovered.fills)
+        for host in self.hosts.values():
+            book: dict[str, Book] = {host.name: self.portfolio.books[host.name]}
+            host.bind(desk, self.feed, BookView(self.portfolio, book), self._beat)
+            if since_ns is not None:
+                host.warm_up(since_ns)
+            if host.name in recovered.states:
+                host.restore_state(recovered.states[host.name])
+
+    def _shared_cash(self) -> dict[str, Decimal]:
+        """Each strategy's part of the account: what it asked for, the rest in equal parts."""
+        total = self.broker.starting_cash
+        asked = {name: cash for name, cash in self._shares.items() if cash is not None}
+        rest = total - sum(asked.values())
+        others = [name for name in self._shares if name not in asked]
+        if rest < 0 or any(cash <= 0 for cash in asked.values()) or (others and rest <= 0):
+            raise ConfigError(
+                f"cash of the strategies adds up to {sum(asked.values())}, "
+                f"but the account has {total}."
+            )
+        shares = dict(asked)
+        for name in others:
+            shares[name] = (rest / len(others)).quantize(CASH_STEP, ROUND_DOWN)
+        if others:
+            shares[others[0]] += rest - sum(shares[name] for name in others)
+        return {name: shares[name] for name in self._shares}
+
+    def _plan_wakes(self, since_ns: int | None) -> None:
+        for host in self.hosts.values():
+            if host.schedule is not None:
+                host.next_ns = host.schedule.after(since_ns if since_ns is not None else -1)
+        self._next_wake()
+
+    def _next_wake(self) -> None:
+        self.next_wake_ns = min((host.next_ns for host in self.hosts.values()), default=NEVER_NS)
+
+    # --- sources -------------------------------------------------------------------------------
+
+    async def replay(self) -> None:
+        """Run a whole replay in one go, without pacing and without a background task."""
+        await self._prepare()
+        collecting = gc.isenabled()
+        gc.disable()  # the lane makes no cycles; the collector would only walk the history
+        try:
+            await self._walk(self.feed.ticks(self._after_ns))  # type: ignore[union-attr]
+            await self._finish("end")
+        finally:
+            if collecting:
+                gc.enable()
+
+    async def _pump(self) -> None:
+        """Bring the feed's ticks to the inbox; under a simulated clock one after the other."""
+        assert self.feed is not None
+        try:
+            async for tick in self.feed.stream(self._after_ns):
+                self._inbox.put(tick)
+                if self._is_simulated:
+                    await self._inbox.drained()
+        except TicklaneError as error:
+            self.error = str(error)
+            _log.error("the feed ended with an error: %s", error)
+            self._inbox.put(Stop("shutdown"))
+            return
+        self._inbox.put(Stop("end"))
+
+    async def _wakes(self) -> None:
+        """Tell the lane of schedule instants in real time, after the bars of that instant."""
+        assert self.clock is not None
+        told_ns = -1
+        while True:
+            due_ns = self.next_wake_ns
+            if due_ns <= told_ns or due_ns >= NEVER_NS:
+                await asyncio.sleep(_FLUSH_SECONDS)
+                continue
+            wait = (due_ns - self.clock.now_ns()) / 1e9 + _BAR_GRACE_SECONDS
+            if wait > 0:
+                await asyncio.sleep(min(wait, 1.0))
+                continue
+            self._inbox.put(Wake(due_ns))
+            told_ns = due_ns
+
+    # --- the lane ------------------------------------------------------------------------------
+
+    async def _lane(self) -> None:
+        try:
+            reason = await self._take_messages()
+            await self._end_sources()
+            await self._finish(reason)
+        except TicklaneError as error:
+            self._fail(error)
+            raise
+        except BaseException as error:
+            self._fail(error)
+            _log.exception("the lane broke")
+            raise
+        finally:
+            await self._end_sources()
+            if self.watchdog is not None:
+                self.watchdog.stop()
+            self._inbox.close()
+
+    def _fail(self, error: BaseException) -> None:
+        self.state, self.error = "failed", str(error) or type(error).__name__
+        for host in self.hosts.values():
+            host.set_state("stopped")
+
+    async def _end_sources(self) -> None:
+        sources = [task for task in self._tasks[1:] if not task.done()]
+        for task in sources:
+            task.cancel()
+        await asyncio.gather(*sources, return_exceptions=True)
+
+    async def _take_messages(self) -> str:
+        """Take messages until one of them is Stop; returns its reason."""
+        inbox, clock = self._inbox, asyncio.get_running_loop().time
+        flushed_at = clock()
+        while True:
+            self._beat.current = None
+            if not await inbox.arrival(_FLUSH_SECONDS if self._events else None):
+                await self._flush()
+                continue
+            batch = inbox.take()
+            newest = max((n for n, one in enumerate(batch) if one.__class__ is Tick), default=-1)
+            for number, message in enumerate(batch):
+                if isinstance(message, Stop):
+                    return message.reason
+                if message.__class__ is Tick and number < newest:
+                    await self._take_late(message)
+                else:
+                    await self._process(message)
+            if self._events and (
+                clock() - flushed_at > _FLUSH_SECONDS or len(self._events) > _FLUSH_EVENTS
+            ):
+                await self._flush()
+                flushed_at = clock()
+            inbox.done()
+
+    async def _process(self, message: Message) -> None:
+        """Take one message, whatever it is."""
+        if isinstance(message, Tick):
+            await self._walk((message,))
+        elif isinstance(message, OrderUpdate):
+            await self._take_updates([message])
+            await self._settle()
+        elif isinstance(message, Wake):
+            await self._take_wake(message.time_ns)
+        elif isinstance(message, Pause | Resume):
+            self._set_paused(message.strategy, isinstance(message, Pause))
+        elif isinstance(message, Cancel) and self.desk is not None:
+            self.desk.cancel(message.order_id)
+            await self._settle()
+        elif isinstance(message, Close):
+            await self._close(message)
+
+    async def _walk(self, ticks: Iterable[Tick]) -> None:
+        """Each instant, start to end: prices and fills first, then every strategy whose turn it
+        is, then what they want. The hot path: what is constant is looked up once."""
+        data, beat, outgoing = self.last, self._beat, self._outgoing
+        watches, observe = self.broker.watches, self.broker.observe
+        has_chores = self._has_chores
+        for tick in ticks:
+            time_ns, symbols, observed = tick
+            if has_chores and time_ns > self.next_wake_ns:
+                await self._wake_before(time_ns)
+            if len(symbols) == 1:
+                put_price(data, symbols[0], observed[0])
+            else:
+                put_prices(data, zip(symbols, observed, strict=True))
+            data.updated = symbols
+            data.time_ns = time_ns
+            if watches:
+                updates = observe(tick)
+                if updates is not None:
+                    await self._take_updates(updates)
+            if self._is_simple:
+                for host, on_tick, wishes in self._simple:
+                    beat.current = host.name
+                    try:
+                        answer = on_tick(data)
+                    except Exception as error:
+                        self._take_hot_fault(host, error)
+                        continue
+                    if answer or wishes:
+                        await self._hear(host, answer)
+            else:
+                await self._ask(time_ns, symbols, observed)
+            if has_chores:
+                self._do_chores(tick)
+            if outgoing:
+                await self._settle()
+
+    async def _ask(
+        self, time_ns: int, symbols: tuple[str, ...], observed: tuple[Observation, ...]
+    ) -> None:
+        """Ask every strategy whose turn it is, after its own bookkeeping."""
+        for host in self._in_order:
+            answer = host.tick(time_ns, symbols, observed)
+            if answer or host.wishes:
+                await self._hear(host, answer)
+        if all(host.is_simple for host in self._in_order):
+            self._simplify()
+
+    def _simplify(self) -> None:
+        """From now on the strategies are called directly."""
+        for host in self._in_order:
+            host.follow(self.last)
+        self._simple = [(host, host.on_tick, host.wishes) for host in self._in_order]
+        self._is_simple = True
+
+    def _complicate(self) -> None:
+        """Back to the bookkeeping way: something about a strategy has changed."""
+        if self._is_simple:
+            self._is_simple = False
+            for host in self._in_order:
+                host.unfollow()
+
+    def _take_hot_fault(self, host: StrategyHost, error: Exception) -> None:
+        host.note_fault(error)
+        self._complicate()
+
+    def _do_chores(self, tick: Tick) -> None:
+        """What only some wirings need after a tick: schedules and the record."""
+        if self.next_wake_ns < NEVER_NS:
+            self._next_wake()
+        if self._is_recording:
+            self._note_tick(tick)
+
+    async def _take_late(self, tick: Tick) -> None:
+        """A tick that a newer one has overtaken: seen and matched, but nobody is asked."""
+        self._complicate()
+        self.last.time_ns = tick.time_ns
+        put_prices(self.last, zip(tick.symbols, tick.observed, strict=True))
+        updates = self.broker.observe(tick)
+        if updates is not None:
+            await self._take_updates(updates)
+        for host in self._in_order:
+            host.see(*tick)
+            host.status.merged += 1
+
+    async def _wake_before(self, time_ns: int) -> None:
+        """Schedule instants that passed before this tick, for those who have news since."""
+        late = sorted((h.next_ns, n) for n, h in enumerate(self._in_order) if h.next_ns < time_ns)
+        for due_ns, number in late:
+            if self._in_order[number].has_news:
+                await self._take_wake(due_ns)
+            self._in_order[number].skip_to(time_ns)
+
+    async def _take_wake(self, time_ns: int) -> None:
+        self._complicate()
+        self.last.time_ns = max(self.last.time_ns, time_ns)
+        for host in self._in_order:
+            answer = host.wake(time_ns)
+            if answer is not None or host.wishes:
+                await self._hear(host, answer)
+        self._next_wake()
+        await self._settle()
+
+    async def _hear(self, host: StrategyHost, answer: Any) -> None:
+        """Take in what a strategy answered."""
+        if inspect.isawaitable(answer):
+            answer = await host.finish(answer)
+        self._decide(host, host.collect(answer))
+        if host.fault is not None:
+            self._complicate()
+        if self.desk.notices:  # type: ignore[union-attr]
+            await self._notify()
+
+    def _decide(self, host: StrategyHost, wishes: list[Any]) -> None:
+        desk = self.desk
+        assert desk is not None
+        for wish in wishes:
+            desk.decide(host.name, host.symbols, wish, self.now_ns)
+
+    async def _take_updates(self, updates: list[OrderUpdate]) -> None:
+        desk = self.desk
+        assert desk is not None
+        for update in updates:
+            desk.take(update)
+            if desk.notices:
+                await self._notify()
+
+    async def _notify(self) -> None:
+        """Tell strategies of their fills and orders, and hear what they want then."""
+        desk = self.desk
+        assert desk is not None
+        told = 0
+        while desk.notices:
+            name, what = desk.notices.pop(0)
+            host = self.hosts[name]
+            told += 1
+            if told > _NOTICES_AT_ONCE:
+                desk.notices.clear()
+                host.note_fault(StrategyError("it answers its own orders without end"))
+                host.set_state("parked")
+                self._complicate()
+                return
+            if host.status.state in ("running", "paused"):
+                call = "on_fill" if isinstance(what, Fill) else "on_order"
+                self._decide(host, host.collect(await host.call(call, what)))
+
+    async def _settle(self) -> None:
+        """Make intents durable, send them, and take the broker's answers, until all is quiet."""
+        desk = self.desk
+        assert desk is not None
+        while True:
+            if desk.outgoing and self._is_recording:
+                await self._flush()
+            outgoing = desk.outgoing[:]
+            desk.outgoing.clear()
+            for verb, order, by in outgoing:
+                if verb == "submit":
+                    await self.broker.submit(order)
+                elif verb == "cancel":
+                    await self.broker.cancel(order)
+                elif by is not None:
+                    await self.broker.replace(order, by)
+            updates = self.broker.updates()
+            if updates:
+                await self._take_updates(updates)
+            elif not desk.outgoing:
+                return
+
+    # --- what is recorded ------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        if self._is_recording:
+            self._events.append(event)
+
+    def _note_tick(self, tick: Tick) -> None:
+        """State, faults, equity and the cursor of this tick."""
+        for host in self._in_order:
+            text = host.changed_state()
+            if text is not None:
+                self._events.append(StateSaved(host.name, self.now_ns, text))
+            self._take_fault(host)
+        if any(host.first_tick_ns for host in self._in_order) and isinstance(tick.observed[0], Bar):
+            equity, cash = float(self.portfolio.equity()), self.portfolio.cash
+            self._events.append(EquityMarked(tick.time_ns, equity, cash))
+        self._events.append(TickCompleted(tick.time_ns, self.broker.marks()))
+
+    def _take_fault(self, host: StrategyHost) -> None:
+        if host.fault is not None:
+            is_parked = host.status.state == "parked"
+            self._emit(StrategyFaulted(host.name, self.now_ns, host.fault, is_parked))
+            host.fault = None
+
+    async def _flush(self) -> None:
+        """Write what happened in one transaction, then publish it."""
+        if not self._events:
+            return
+        events = self._events[:]
+        self._events.clear()
+        if self.storage is not None and self.run_id is not None:
+            await self.storage.record(self.run_id, events)
+        self.bus.publish(events)
+
+    # --- commands and the end --------------------------------------------------------------------
+
+    def _set_paused(self, strategy: str | None, is_paused: bool) -> None:
+        chosen = [h for h in self._in_order if strategy is None or h.name == strategy]
+        self._complicate()
+        for host in chosen:
+            if is_paused and host.status.state == "running":
+                host.set_state("paused")
+            elif not is_paused and host.status.state in ("paused", "parked"):
+                host.set_state("running")
+        is_all = all(host.status.state == "paused" for host in self._in_order)
+        self.state = "paused" if is_all else "running"
+
+    async def _close(self, command: Close) -> None:
+        assert self.desk is not None
+        for host in self._in_order:
+            if command.symbol in host.symbols and command.strategy in (None, host.name):
+                intent = Intent(command.symbol, Signal.CLOSE, reason="operator")
+                self.desk.close(host.name, intent, self.now_ns)
+        await self._settle()
+
+    async def _finish(self, reason: str) -> None:
+        for host in self._in_order:
+            if host.status.state in ("running", "paused", "parked"):
+                arguments = (reason,) if _takes_reason(host.strategy) else ()
+                wishes = host.collect(await host.call("on_stop", *arguments))
+                if reason == "operator":
+                    self._decide(host, wishes)
+            self._take_fault(host)
+            text = host.changed_state() if self._is_recording else None
+            if text is not None:
+                self._events.append(StateSaved(host.name, self.now_ns, text))
+            if host.status.state != "parked":
+                host.set_state("stopped")
+        desk = self.desk
+        assert desk is not None
+        if self._cancel_on_stop:
+            for lane in list(desk.open.values()):
+                for order in list(lane.values()):
+                    desk.cancel(order.id)
+        await self._settle()
+        self._emit(RunStopped(self.run_id or "", self.now_ns, reason))
+        await self._flush()
+        self.state = "stopped"
+        await self.broker.disconnect()
+        if self.storage is not None:
+            await self.storage.close()
+
+    # --- small things ----------------------------------------------------------------------------
+
+    def _last_price(self, symbol: str) -> float | None:
+        seen = self.last.get(symbol)
+        return None if seen is None else seen.close
+
+    def _tell(self, strategy: str, signal: Any, order: Order | None) -> None:
+        """Call the user's callback; its error is logged and stays its own."""
+        if self.on_signal_callback is None:
+            return
+        try:
+            self.on_signal_callback(strategy, signal, order)
+        except Exception:
+            _log.exception("on_signal_callback failed")
+
+    def _note_hang(self, hang: Hang) -> None:
+        _log.error(
+            "strategy %s has blocked the lane for %.1f s:\n%s",
+            hang.strategy,
+            hang.seconds,
+            hang.stack_text,
+        )
+
+
+def _takes_reason(strategy: StrategyInterface) -> bool:
+    return bool(inspect.signature(strategy.on_stop).parameters)

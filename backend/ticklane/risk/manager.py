@@ -1,0 +1,159 @@
+"""RiskManager: asks every rule, in order, before an order may leave the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from ticklane.core.instrument import ANY_ORDER, Instrument
+from ticklane.core.money import ZERO, exact, plain
+from ticklane.core.order import Order, OrderType, Refusal, Side
+from ticklane.core.portfolio import Book, Portfolio
+
+
+class Situation(NamedTuple):
+    """What a rule may look at besides the order itself."""
+
+    portfolio: Portfolio
+    book: Book
+    open_orders: Mapping[str, Order]  # of the order's symbol, of all strategies
+    last_price: float | None
+    at_ns: int
+    is_reducing: bool
+
+
+class Rule(Protocol):
+    """One limit; it binds orders that increase exposure."""
+
+    name: str
+
+    def refusal(self, order: Order, situation: Situation) -> Refusal | None:
+        """Say why the order may not be sent, or None."""
+        ...
+
+
+class RiskManager:
+    """The house's own rules, then the configured limits.
+
+    Always on: the instrument's tick, lot and kinds; no short sale unless allowed; no order that
+    could trade with an open one of ours; no more than the strategy's own cash when several share
+    the account. An order that reduces a position passes the configured limits unasked.
+    """
+
+    def __init__(
+        self,
+        instrument_of: Callable[[str], Instrument],
+        allow_short: bool = False,
+        rules: Iterable[Rule] = (),
+    ) -> None:
+        self.instrument_of = instrument_of
+        self.allow_short = allow_short
+        self.rules = tuple(rules)
+
+    def refusal(self, order: Order, situation: Situation) -> Refusal | None:
+        """The first reason not to send this order, or None."""
+        instrument_rules = self.instrument_of(order.symbol).rules
+        if instrument_rules is not ANY_ORDER:
+            refused = instrument_rules.refusal(order)
+            if refused is not None:
+                return refused
+        if order.side is Side.SELL and not self.allow_short:
+            refused = _short_refusal(order, situation)
+            if refused is not None:
+                return refused
+        if situation.open_orders:
+            refused = _cross_refusal(order, situation)
+            if refused is not None:
+                return refused
+        if situation.is_reducing:
+            return None
+        if len(situation.portfolio.books) > 1:
+            refused = _own_cash_refusal(order, situation)
+            if refused is not None:
+                return refused
+        for rule in self.rules:
+            refused = rule.refusal(order, situation)
+            if refused is not None:
+                return refused
+        return None
+
+
+def unsold(symbol: str, book: Book, open_orders: Mapping[str, Order]) -> Decimal:
+    """What a strategy holds less what its open sales will take; a pair of exits counts once."""
+    held = book.quantity(symbol)
+    for order in open_orders.values():
+        if (
+            order.strategy == book.strategy
+            and order.side is Side.SELL
+            and order.parent_id is None
+            and not order.is_cancel_pending
+        ):
+            held -= order.remaining
+    return held
+
+
+def _short_refusal(order: Order, situation: Situation) -> Refusal | None:
+    available = unsold(order.symbol, situation.book, situation.open_orders)
+    quantity = order.quantity
+    if order.notional is not None and situation.last_price:
+        quantity = order.notional / exact(situation.last_price)
+    if quantity <= available:
+        return None
+    return Refusal(
+        "short_not_allowed",
+        f"selling {plain(order.quantity)} {order.symbol} would go short, since {order.strategy} "
+        f"has only {plain(max(available, ZERO))} to sell; set allow_short to permit it.",
+    )
+
+
+def _cross_refusal(order: Order, situation: Situation) -> Refusal | None:
+    price = _reach(order, situation.last_price)
+    if price is None:
+        return None
+    for other in situation.open_orders.values():
+        if other.side is order.side or other.is_cancel_pending:
+            continue
+        against = _reach(other, situation.last_price)
+        if against is None:
+            continue
+        if price >= against if order.side is Side.BUY else price <= against:
+            return Refusal(
+                "self_cross",
+                f"this order could trade with our own open order {other.id}; "
+                "cancel that one first or wait until it is done.",
+            )
+    return None
+
+
+def _reach(order: Order, last_price: float | None) -> Decimal | None:
+    """The price an order would trade up (or down) to; None while a stop has not been reached."""
+    if order.type is OrderType.LIMIT:
+        return order.limit_price
+    if order.type is OrderType.MARKET and last_price is not None:
+        return exact(last_price)
+    return None
+
+
+def _own_cash_refusal(order: Order, situation: Situation) -> Refusal | None:
+    if order.side is Side.SELL or situation.last_price is None:
+        return None
+    last = situation.last_price
+    free = situation.book.cash
+    for other in situation.open_orders.values():
+        if other.strategy == order.strategy and other.side is Side.BUY:
+            free -= _cost(other, last)
+    cost = _cost(order, last)
+    if cost <= free:
+        return None
+    return Refusal(
+        "insufficient_cash",
+        f"buying {plain(order.quantity)} {order.symbol} needs about {cost:,.2f}, but the book of "
+        f"{order.strategy} has only {free:,.2f} free.",
+    )
+
+
+def _cost(order: Order, last: float) -> Decimal:
+    if order.notional is not None and not order.quantity:
+        return order.notional
+    return order.remaining * (order.limit_price or exact(last))

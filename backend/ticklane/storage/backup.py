@@ -1,0 +1,47 @@
+"""A consistent copy of the database, taken while a daemon writes to it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ticklane.core.errors import StorageError
+from ticklane.storage.failures import failure
+from ticklane.storage.readonly import open_read_only
+
+
+def back_up(database: Path, file: Path) -> None:
+    """Copy the database as it is at this instant to a new file; blocks no writer.
+
+    The copy appears under its name when it is whole. Raises StorageError when the file exists or
+    cannot be written.
+    """
+    if file.exists():
+        raise StorageError(f"the backup file {file} exists already; choose another name.")
+    if not file.parent.is_dir():
+        raise StorageError(
+            f"the folder {file.parent} of the backup does not exist; create it or choose another."
+        )
+    part = file.with_name(file.name + ".part")
+    source = open_read_only(database)
+    try:
+        _copy(source, part)
+        part.rename(file)
+    except sqlite3.Error as error:
+        raise failure(error, part) from error
+    except OSError as error:
+        raise StorageError(
+            f"the backup {file} cannot be written ({error.strerror}); choose another place."
+        ) from None
+    finally:
+        source.close()
+        part.unlink(missing_ok=True)
+
+
+def _copy(source: sqlite3.Connection, part: Path) -> None:
+    part.unlink(missing_ok=True)
+    target = sqlite3.connect(part, isolation_level=None)
+    try:
+        source.backup(target)  # all pages in one step: one snapshot, however much is written
+    finally:
+        target.close()

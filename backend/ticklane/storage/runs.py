@@ -1,0 +1,119 @@
+"""Begins a run: finds the unfinished one and what it left behind, or makes a new one."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ticklane.core.order import TERMINAL, OrderStatus
+from ticklane.interfaces import Recovered
+from ticklane.storage.rows import fill_of, link_legs, order_of
+from ticklane.storage.schema import fills, meta, orders, runs, strategy_state
+
+_OPEN = [status.value for status in OrderStatus if status not in TERMINAL]
+
+
+async def begin(
+    connection: AsyncConnection,
+    fingerprint: str,
+    config: Mapping[str, Any],
+    at_ns: int,
+    fresh: bool,
+) -> Recovered:
+    """Resume the newest unfinished run with this fingerprint, or make a new one."""
+    installation = await _installation(connection)
+    unfinished = (runs.c.fingerprint == fingerprint) & runs.c.ended_ns.is_(None)
+    if fresh:
+        await connection.execute(
+            update(runs).where(unfinished).values(ended_ns=at_ns, end_reason="fresh")
+        )
+    found = await _rows(connection, select(runs).where(unfinished))
+    if found:
+        return await _resume(connection, max(found, key=_number), installation)
+    run_id = await _make(connection, fingerprint, config, at_ns)
+    return Recovered(run_id, started_ns=at_ns, installation=installation)
+
+
+def _number(run: Mapping[str, Any]) -> int:
+    return int(run["id"][1:])
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[Mapping[str, Any]]:
+    return list((await connection.execute(query)).mappings())
+
+
+async def _installation(connection: AsyncConnection) -> str:
+    query = select(meta.c.value).where(meta.c.key == "installation")
+    known = (await connection.execute(query)).scalar()
+    if known is not None:
+        return str(known)
+    made = secrets.token_hex(3)
+    await connection.execute(insert(meta).values(key="installation", value=made))
+    return made
+
+
+async def _make(
+    connection: AsyncConnection, fingerprint: str, config: Mapping[str, Any], at_ns: int
+) -> str:
+    known = await _rows(connection, select(runs.c.id))
+    run_id = f"r{max(map(_number, known), default=0) + 1}"
+    values = {
+        "id": run_id,
+        "fingerprint": fingerprint,
+        "config": _for_people(config),
+        "started_ns": at_ns,
+        "resumed": 0,
+    }
+    await connection.execute(insert(runs).values(values))
+    return run_id
+
+
+def _for_people(config: Mapping[str, Any]) -> str:
+    def plain(value: Any) -> Any:
+        return dict(value) if isinstance(value, Mapping) else str(value)
+
+    try:
+        return json.dumps(dict(config), default=plain)
+    except (TypeError, ValueError):  # keys that JSON does not know
+        return json.dumps(str(config))
+
+
+async def _resume(
+    connection: AsyncConnection, run: Mapping[str, Any], installation: str
+) -> Recovered:
+    run_id = run["id"]
+    await connection.execute(
+        update(runs).where(runs.c.id == run_id).values(resumed=runs.c.resumed + 1)
+    )
+    newest = select(func.coalesce(func.max(orders.c.number), 0)).where(orders.c.run_id == run_id)
+    order_count = (await connection.execute(newest)).scalar_one()
+    listed = [order_of(row) for row in await _rows(connection, _with_legs(run_id))]
+    link_legs(listed)
+    booked = select(fills).where(fills.c.run_id == run_id).order_by(fills.c.number)
+    saved = select(strategy_state).where(strategy_state.c.run_id == run_id)
+    return Recovered(
+        run_id,
+        is_resumed=True,
+        started_ns=run["started_ns"],
+        cursor_ns=run["cursor_ns"],
+        order_count=order_count,
+        orders=tuple(order for order in listed if order.is_open),
+        fills=tuple(fill_of(row) for row in await _rows(connection, booked)),
+        states={row["strategy"]: row["state"] for row in await _rows(connection, saved)},
+        venue_marks=json.loads(run["venue_marks"] or "{}"),
+        installation=installation,
+    )
+
+
+def _with_legs(run_id: str) -> Select[Any]:
+    """The open orders of a run and every leg of theirs, closed ones too."""
+    mine = orders.c.run_id == run_id
+    is_open = mine & orders.c.status.in_(_OPEN)
+    parents = select(orders.c.id).where(is_open).scalar_subquery()
+    leg = mine & orders.c.parent_id.in_(parents)
+    return select(orders).where(or_(is_open, leg)).order_by(orders.c.number)
