@@ -93,19 +93,18 @@ class PaperBroker(BrokerInterface):
 
     def instrument(self, symbol: str) -> Instrument:
         """The declared instrument, or one without rules for a symbol not declared."""
-        found = self._instruments.get(symbol)
-        if found is None:
-            found = self._instruments[symbol] = Instrument(symbol=symbol, currency=self.currency)
-        return found
+        try:
+            return self._instruments[symbol]
+        except KeyError:
+            made = self._instruments[symbol] = Instrument(symbol=symbol, currency=self.currency)
+            return made
 
     async def connect(self, recovered: Recovered, last: dict[str, Any]) -> None:
         """Take the lane's prices, and rebuild the paper account of an interrupted run."""
         self.venue.last = last
         if recovered.cursor_ns is not None:
             orders = [order for order in recovered.orders if order.status in _AT_VENUE]
-            self.venue.restore(
-                recovered.fills, orders, recovered.venue_marks, recovered.cursor_ns
-            )
+            self.venue.restore(recovered.fills, orders, recovered.venue_marks, recovered.cursor_ns)
 
     async def submit(self, order: Order) -> None:
         """Hand an order to the venue."""

@@ -14,7 +14,7 @@ from ticklane.brokers import sessions
 from ticklane.brokers.account import Account
 from ticklane.brokers.working import Working, worst_price
 from ticklane.core.costs import NO_COSTS, NO_SLIPPAGE, Costs, Slippage, slipped
-from ticklane.core.instrument import Instrument
+from ticklane.core.instrument import ANY_ORDER, Instrument
 from ticklane.core.market import Bar, Observation, Quote, Tick, put_prices
 from ticklane.core.matching import (
     AT_OPEN,
@@ -36,11 +36,14 @@ from ticklane.core.order import (
     Refusal,
     Side,
     TimeInForce,
+    make_fill,
+    make_update,
 )
 from ticklane.interfaces import Calendar
 
 _ACKED, _CANCELED, _EXPIRED = OrderStatus.ACKED, OrderStatus.CANCELED, OrderStatus.EXPIRED
 _REJECTED, _REPLACED = OrderStatus.REJECTED, OrderStatus.REPLACED
+_MARKET, _BUY, _GTC, _DAY = OrderType.MARKET, Side.BUY, TimeInForce.GTC, TimeInForce.DAY
 _NO_LOT = Decimal("1e-8")  # the finest quantity where an instrument declares no lot
 _OCO = Refusal("oco", "the other order of the pair was filled or cancelled.")
 _ENTRY_GONE = Refusal("entry_gone", "the entry it protects did not fill.")
@@ -82,15 +85,15 @@ class Venue:
 
     def submit(self, order: Order) -> None:
         """Take an order with its legs, or reject it with a reason."""
-        now_ns = max(self.now_ns, order.created_ns)
-        refusal = self._refusal(order, now_ns)
+        now_ns = order.created_ns if order.created_ns > self.now_ns else self.now_ns
+        refusal, cost = self._judge(order, now_ns)
         if refusal is not None:
             for one in (order, *order.legs):
                 self._say(one, _REJECTED, now_ns, refusal)
             return
-        working = self._accept(order, now_ns)
+        working = self._accept(order, now_ns, cost)
         if order.legs:
-            self._tie(working, tuple(self._accept(leg, now_ns) for leg in order.legs))
+            self._tie(working, tuple(self._accept(leg, now_ns, ZERO) for leg in order.legs))
 
     def cancel(self, order_id: str) -> None:
         """Cancel a working order with its family; ids not working are ignored."""
@@ -105,15 +108,15 @@ class Venue:
             refusal = Refusal("not_open", f"order {order_id} is not open any more.")
             self._say(by, _REJECTED, self.now_ns, refusal)
             return
-        self._release(old)
-        refusal = self._refusal(by, self.now_ns)
+        cost, old.cost = old.cost, ZERO
+        refusal, new_cost = self._judge(by, self.now_ns, instead_of=old)
         if refusal is not None:
-            self._reserve(old)
+            old.cost = cost
             self._say(by, _REJECTED, self.now_ns, refusal)
             return
         self._forget(old)
         self._say(old.order, _REPLACED, self.now_ns, Refusal("replaced", f"replaced by {by.id}."))
-        self._inherit(self._accept(by, self.now_ns), old)
+        self._inherit(self._accept(by, self.now_ns, new_cost), old)
 
     def observe(self, tick: Tick) -> list[OrderUpdate] | None:
         """See what became known at an instant, match every order it can touch, and tell."""
@@ -122,8 +125,9 @@ class Venue:
         put_prices(last, zip(symbols, observed, strict=True))
         if not self.working:
             return None
-        for symbol in [s for s in self.working if s in symbols]:
-            self._match(self.working[symbol], last[symbol])
+        for symbol in tuple(self.working):
+            if symbol in symbols:
+                self._match(self.working[symbol], last[symbol])
         return self.updates() if self.said else None
 
     def updates(self) -> list[OrderUpdate]:
@@ -133,61 +137,89 @@ class Venue:
 
     # --- accepting ---------------------------------------------------------------------------
 
-    def _refusal(self, order: Order, now_ns: int) -> Refusal | None:
+    def _judge(
+        self, order: Order, now_ns: int, instead_of: Working | None = None
+    ) -> tuple[Refusal | None, Decimal]:
+        """Why an order is not taken, or None and the cash that it must keep reserved."""
         symbol = order.symbol
-        instrument, seen = self.instrument_of(symbol), self.last.get(symbol)
+        seen = self.last.get(symbol)
         if seen is None:
-            return Refusal("no_price", f"there is no price of {symbol} yet.")
-        rules = instrument.rules
-        refusal: Refusal | None = rules.refusal(order) or sessions.time_refusal(
-            order, instrument, self._calendar(instrument), seen, now_ns
-        )
+            return Refusal("no_price", f"there is no price of {symbol} yet."), ZERO
+        instrument, term = self.instrument_of(symbol), order.time_in_force
+        refusal = None
+        if instrument.rules is not ANY_ORDER:
+            refusal = instrument.rules.refusal(order) or self._flip_refusal(order, instrument)
+        if refusal is None and term is not _GTC and term is not _DAY:
+            calendar = self._calendar(instrument)
+            refusal = sessions.time_refusal(order, instrument, calendar, seen, now_ns)
         if refusal is not None:
-            return refusal
-        if not rules.can_flip and self._flips(order):
-            return Refusal("flip", f"an order in {symbol} may not go through zero.")
-        quantity, cost = self._estimate(order, seen.close)
-        if order.side is Side.SELL:
-            quantity += self._on_the_way_out(symbol)
-        return self.account.refusal(symbol, order.side is Side.BUY, quantity, cost)
+            return refusal, ZERO
+        return self._judge_means(order, seen.close, instead_of)
 
-    def _on_the_way_out(self, symbol: str) -> Decimal:
-        """What open sales will take; of each family only the largest counts."""
-        lane = self.working.get(symbol)
-        if not lane:
-            return ZERO
-        heads = (w for w in lane if not w.is_buy and w.entry is None)
-        return sum((w.remaining for w in heads if not w.siblings or w is _head(w)), ZERO)
-
-    def _estimate(self, order: Order, last: float) -> tuple[Decimal, Decimal]:
+    def _judge_means(
+        self, order: Order, last: float, instead_of: Working | None
+    ) -> tuple[Refusal | None, Decimal]:
+        account, symbol, quantity = self.account, order.symbol, order.quantity
+        held = account.positions.get(symbol, ZERO)
+        is_buy = order.side is _BUY
+        if not is_buy:
+            available = held - self._on_the_way_out(symbol, instead_of) if self.working else held
+            if quantity and quantity <= available:
+                return None, ZERO
         price = worst_price(order, last)
-        quantity = order.quantity
         if order.notional is not None and not quantity and price:
             quantity = order.notional / price
-        fee = self.costs.fee(quantity, price, False, True)
-        return quantity, quantity * price + fee
+        if is_buy and held < ZERO and quantity <= -held:
+            return None, ZERO  # covering a short frees money
+        if not is_buy:
+            if quantity <= available:
+                return None, ZERO
+            if not account.allow_short:
+                return account.short_refusal(symbol, quantity), ZERO
+            quantity -= max(held, ZERO)
+        cost = quantity * price
+        if self.costs is not NO_COSTS:
+            cost += self.costs.fee(quantity, price, False, True)
+        reserved = ZERO
+        if self.by_id:
+            reserved = sum((working.cost for working in self.by_id.values()), ZERO)
+        return account.cash_refusal(order, quantity, cost, reserved), cost
 
-    def _flips(self, order: Order) -> bool:
+    def _on_the_way_out(self, symbol: str, instead_of: Working | None) -> Decimal:
+        """What open sales will take; of each family only the head counts."""
+        total = ZERO
+        for working in self.working.get(symbol, ()):
+            if not working.is_buy and working is not instead_of and working.entry is None:
+                total += working.remaining if working is _head(working) else ZERO
+        return total
+
+    def _flip_refusal(self, order: Order, instrument: Instrument) -> Refusal | None:
+        if instrument.rules.can_flip:
+            return None
         held = self.account.positions.get(order.symbol, ZERO)
-        after = held + (order.quantity if order.side is Side.BUY else -order.quantity)
-        return bool(held and after) and (held > 0) is not (after > 0)
+        after = held + (order.quantity if order.side is _BUY else -order.quantity)
+        if held and after and (held > 0) is not (after > 0):
+            return Refusal("flip", f"an order in {order.symbol} may not go through zero.")
+        return None
 
     def _calendar(self, instrument: Instrument) -> Calendar | None:
         return self.calendars.get(instrument.calendar) if instrument.calendar else None
 
-    def _accept(self, order: Order, now_ns: int) -> Working:
-        working = self._add(order, now_ns + self.latency_ns)
+    def _accept(self, order: Order, now_ns: int, cost: Decimal) -> Working:
+        working = self._add(order, now_ns + self.latency_ns, cost)
         if order.type is OrderType.TRAILING_STOP:
             price = self.last[order.symbol].close
             move_mark(working.terms, price, price)
-        working.expires_ns = sessions.first_expiry(working)
-        self._reserve(working)
-        self._say(order, _ACKED, now_ns)
+        self.said.append(make_update((order.id, _ACKED, now_ns, None, None, order.id, None)))
         return working
 
-    def _add(self, order: Order, active_ns: int) -> Working:
-        instrument = self.instrument_of(order.symbol)
-        working = Working(order, instrument, self._calendar(instrument), active_ns)
+    def _add(self, order: Order, active_ns: int, cost: Decimal) -> Working:
+        working = Working(order, active_ns, cost)
+        if self.calendars:
+            working.calendar = self._calendar(self.instrument_of(order.symbol))
+        if order.time_in_force is not _GTC or working.calendar is not None:
+            working.is_plain = False
+            working.expires_ns = sessions.first_expiry(working)
         lane = self.working.get(order.symbol)
         if lane is None:
             self.working[order.symbol] = [working]
@@ -222,37 +254,20 @@ class Venue:
         for leg in new.legs:
             leg.entry = new
 
-    def _reserve(self, working: Working) -> None:
-        order = working.order
-        if not working.is_buy or order.parent_id is not None:
-            return
-        if self.account.positions.get(order.symbol, ZERO) < 0:
-            return
-        _, cost = self._estimate(order, self.last[order.symbol].close)
-        working.reserved = cost
-        self.account.reserved += cost
-
-    def _release(self, working: Working) -> None:
-        if working.reserved:
-            self.account.reserved -= working.reserved
-            working.reserved = ZERO
-
     # --- matching ----------------------------------------------------------------------------
 
     def _match(self, lane: list[Working], seen: Observation) -> None:
-        room = self.slippage.room(seen)
-        if isinstance(seen, Quote) and self.limit_to_quote_size:
-            self._match_all(lane, seen, _Room(exact(seen.ask_size), exact(seen.bid_size)))
-        elif room is not None:
-            self._match_all(lane, seen, _Room.shared(room))
-        elif len(lane) == 1 and lane[0].is_plain and isinstance(seen, Bar):
-            working = lane[0]  # the usual case
-            if seen.open_ns >= working.active_ns:
-                found = match_bar(working.terms, seen)
+        room = None if self.slippage is NO_SLIPPAGE else self.slippage.room(seen)
+        working = lane[0]
+        if len(lane) == 1 and working.is_plain and room is None and seen.__class__ is not Quote:
+            if seen.open_ns >= working.active_ns:  # type: ignore[union-attr]
+                found = match_bar(working.terms, seen)  # type: ignore[arg-type]
                 if found is not None:
                     self._execute(working, found, seen, None)
+        elif isinstance(seen, Quote) and self.limit_to_quote_size:
+            self._match_all(lane, seen, _Room(exact(seen.ask_size), exact(seen.bid_size)))
         else:
-            self._match_all(lane, seen, None)
+            self._match_all(lane, seen, None if room is None else _Room.shared(room))
 
     def _match_all(self, lane: list[Working], seen: Observation, room: _Room | None) -> None:
         expired = Refusal("expired", "the session of this day order is over.")
@@ -290,31 +305,39 @@ class Venue:
     def _execute(
         self, working: Working, match: Match, seen: Observation, room: _Room | None
     ) -> None:
-        quantity, price = self._size(working, match, seen, room)
-        if working.terms.type is not OrderType.MARKET:
-            working.trigger()
-        if quantity <= 0:
-            return
         order = working.order
-        fee = self.costs.fee(quantity, price, match.is_maker, not working.fills)
-        refusal = self._fill_refusal(working, quantity, quantity * price + fee)
+        price, quantity = exact(match.price), working.remaining
+        if room is not None or order.notional is not None or self.slippage is not NO_SLIPPAGE:
+            quantity, price = self._size(working, match, seen, room)
+        if order.type is not _MARKET:
+            working.trigger()
+        if quantity <= ZERO:
+            return
+        fee = ZERO
+        if self.costs is not NO_COSTS:
+            fee = self.costs.fee(quantity, price, match.is_maker, not working.fills)
+        refusal = self._fill_refusal(working, quantity, price, fee)
         if refusal is not None:
             self._drop(working, _REJECTED, refusal)
             return
-        working.fills += 1
-        at_open = match.phase == AT_OPEN and isinstance(seen, Bar)
-        fill = Fill(
-            order.id,
-            f"{order.id}.{working.fills}",
-            order.strategy,
-            order.symbol,
-            quantity if working.is_buy else -quantity,
-            price,
-            fee,
-            seen.open_ns if at_open else seen.close_ns,
-            match.rule,
-            self.now_ns,
-            seen,
+        working.fills = number = working.fills + 1
+        at_open = match.phase == AT_OPEN and seen.__class__ is not Quote
+        fill = make_fill(
+            (
+                order.id,
+                f"{order.id}.{number}",
+                order.strategy,
+                order.symbol,
+                quantity if working.is_buy else -quantity,
+                price,
+                fee,
+                seen.open_ns if at_open else seen.close_ns,  # type: ignore[union-attr]
+                match.rule,
+                self.now_ns,
+                seen,
+                None,
+                "",
+            )
         )
         self.account.book(fill)
         if room is not None:
@@ -328,7 +351,7 @@ class Venue:
         price = exact(match.price)
         quantity = working.remaining
         notional = working.order.notional
-        rules = working.instrument.rules
+        rules = self.instrument_of(working.order.symbol).rules
         if notional is not None and not working.filled:
             quantity = notional / price
         if room is not None:
@@ -347,40 +370,43 @@ class Venue:
             return quantity
         if working.order.time_in_force is TimeInForce.FOK:
             return ZERO
-        return round_down(available, working.instrument.rules.lot or _NO_LOT)
+        return round_down(available, self.instrument_of(working.order.symbol).rules.lot or _NO_LOT)
 
-    def _fill_refusal(self, working: Working, quantity: Decimal, cost: Decimal) -> Refusal | None:
+    def _fill_refusal(
+        self, working: Working, quantity: Decimal, price: Decimal, fee: Decimal
+    ) -> Refusal | None:
         account, symbol = self.account, working.order.symbol
-        held = account.positions.get(symbol, ZERO)
         if working.is_buy:
-            if cost <= account.cash or quantity <= -held:
+            cost = quantity * price + fee
+            if cost <= account.cash or quantity <= -account.positions.get(symbol, ZERO):
                 return None
             return Refusal(
                 "insufficient_cash",
                 f"buying {plain(quantity)} {symbol} costs {cost:,.2f} at the fill, "
                 f"but only {account.cash:,.2f} is there.",
             )
-        if held >= quantity or account.allow_short:
+        if account.allow_short or account.positions.get(symbol, ZERO) >= quantity:
             return None
-        return Refusal(
-            "short_not_allowed",
-            f"selling {plain(quantity)} {symbol} would go short, since only {plain(held)} is held.",
-        )
+        return account.short_refusal(symbol, quantity)
 
     def _after_fill(self, working: Working, fill: Fill, quantity: Decimal) -> None:
         order = working.order
-        working.filled += quantity
         size = None
-        if order.notional is not None and not order.quantity and working.fills == 1:
-            size = working.filled  # the size of a notional order is known now
-            working.remaining = quantity
+        if order.notional is not None and not working.filled:
+            size = working.remaining = quantity  # the size of a notional order is known now
+        working.filled += quantity
         working.remaining -= quantity
-        self.said.append(OrderUpdate(order.id, None, self.now_ns, fill, None, None, size))
-        is_done = working.remaining <= 0 and not self._is_fed(working)
+        self.said.append(make_update((order.id, None, self.now_ns, fill, None, None, size)))
+        is_done = working.remaining <= ZERO and (working.is_plain or not self._is_fed(working))
         if is_done:
             self._forget(working)
-        if working.is_plain:
-            return
+        elif working.cost:
+            working.cost = working.cost * working.remaining / (working.remaining + quantity)
+        if not working.is_plain:
+            self._tell_family(working, quantity, is_done)
+
+    def _tell_family(self, working: Working, quantity: Decimal, is_done: bool) -> None:
+        """Let legs protect what was filled now, and siblings know that so much is gone."""
         for leg in working.legs:
             leg.remaining += quantity
         for sibling in working.siblings:
@@ -420,7 +446,6 @@ class Venue:
         self._fit_legs(working)
 
     def _forget(self, working: Working) -> None:
-        self._release(working)
         del self.by_id[working.order.id]
         symbol = working.order.symbol
         lane = self.working[symbol]
@@ -432,7 +457,7 @@ class Venue:
     def _say(
         self, order: Order, status: OrderStatus, at_ns: int, reason: Refusal | None = None
     ) -> None:
-        self.said.append(OrderUpdate(order.id, status, at_ns, None, reason, f"sim-{order.id}"))
+        self.said.append(OrderUpdate(order.id, status, at_ns, None, reason))
 
     # --- a crash and after -------------------------------------------------------------------
 
@@ -455,7 +480,7 @@ class Venue:
             count[fill.order_id] = count.get(fill.order_id, 0) + 1
         families: dict[str, list[Working]] = {}
         for order in orders:
-            working = self._add(order, order.created_ns + self.latency_ns)
+            working = self._add(order, order.created_ns + self.latency_ns, ZERO)
             working.filled, working.fills = order.filled_quantity, count.get(order.id, 0)
             if order.parent_id is not None:
                 families.setdefault(order.parent_id, []).append(working)
@@ -464,7 +489,6 @@ class Venue:
         for order_id, working in self.by_id.items():
             if order_id in marks:
                 working.restore(marks[order_id])
-            self.account.reserved += working.reserved
 
     def _retie(self, parent_id: str, legs: list[Working]) -> None:
         head = self.by_id.get(parent_id)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from ticklane.core.instrument import Instrument
 from ticklane.core.matching import Terms
 from ticklane.core.money import ZERO, exact
-from ticklane.core.order import Order, OrderType, Side, TimeInForce
+from ticklane.core.order import Order, OrderType, Side
 from ticklane.interfaces import Calendar
 
 
@@ -16,47 +15,26 @@ class Working:
     """One order at the venue.
 
     `legs` wait for this order's fills, `entry` is the order this leg waits for, and `siblings`
-    are those of which one cancels the others.
+    are those of which one cancels the others. `is_plain` says that nothing but its own price
+    decides: no family, no calendar, no end.
     """
 
-    __slots__ = (
-        "active_ns",
-        "calendar",
-        "entry",
-        "expires_ns",
-        "filled",
-        "fills",
-        "instrument",
-        "is_buy",
-        "is_plain",
-        "legs",
-        "order",
-        "remaining",
-        "reserved",
-        "siblings",
-        "terms",
-    )
+    filled: Decimal = ZERO
+    fills: int = 0
+    expires_ns: int | None = None
+    calendar: Calendar | None = None
+    entry: Working | None = None
+    legs: tuple[Working, ...] = ()
+    siblings: tuple[Working, ...] = ()
+    is_plain = True
 
-    def __init__(
-        self, order: Order, instrument: Instrument, calendar: Calendar | None, active_ns: int
-    ) -> None:
+    def __init__(self, order: Order, active_ns: int, cost: Decimal) -> None:
         self.order = order
-        self.instrument = instrument
-        self.calendar = calendar
         self.active_ns = active_ns  # what opens earlier cannot fill it
+        self.cost = cost  # cash that a buy keeps reserved
         self.is_buy = order.side is Side.BUY
-        self.remaining: Decimal = order.quantity
-        self.filled: Decimal = ZERO
-        self.fills = 0
-        self.reserved: Decimal = ZERO
-        self.expires_ns: int | None = None
-        self.entry: Working | None = None
-        self.legs: tuple[Working, ...] = ()
-        self.siblings: tuple[Working, ...] = ()
+        self.remaining = order.quantity
         self.terms = terms_of(order)
-        self.is_plain = (  # nothing but its own price decides
-            order.time_in_force is TimeInForce.GTC and calendar is None and order.parent_id is None
-        )
 
     @property
     def can_trade(self) -> bool:
@@ -72,7 +50,7 @@ class Working:
             "mark": terms.mark,
             "is_triggered": terms.is_triggered or terms.type is not self.order.type,
             "remaining": str(self.remaining),
-            "reserved": str(self.reserved),
+            "cost": str(self.cost),
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -81,7 +59,7 @@ class Working:
         self.expires_ns = saved["expires_ns"]
         self.terms.mark = saved["mark"]
         self.remaining = Decimal(saved["remaining"])
-        self.reserved = Decimal(saved["reserved"])
+        self.cost = Decimal(saved["cost"])
         if saved["is_triggered"]:
             self.trigger()
 
@@ -90,15 +68,19 @@ class Working:
         terms = self.terms
         if terms.type is OrderType.STOP_LIMIT:
             terms.is_triggered = True
-        elif terms.type in (OrderType.STOP, OrderType.TRAILING_STOP):
+        elif terms.type is OrderType.STOP or terms.type is OrderType.TRAILING_STOP:
             terms.type = OrderType.MARKET
+
+
+_MARKET_BUY = Terms(OrderType.MARKET, is_buy=True)
+_MARKET_SELL = Terms(OrderType.MARKET, is_buy=False)
 
 
 def terms_of(order: Order) -> Terms:
     """An order's prices as floats, for matching."""
-    terms = Terms(order.type, order.side is Side.BUY)
     if order.type is OrderType.MARKET:
-        return terms
+        return _MARKET_BUY if order.side is Side.BUY else _MARKET_SELL  # nothing in them moves
+    terms = Terms(order.type, order.side is Side.BUY)
     if order.limit_price is not None:
         terms.limit = float(order.limit_price)
     if order.stop_price is not None:

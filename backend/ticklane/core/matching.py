@@ -6,7 +6,9 @@ those of semantics.md, "Orders and sessions".
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 from ticklane.core.market import Bar, Quote
 from ticklane.core.order import OrderType
@@ -26,6 +28,9 @@ class Match(NamedTuple):
     is_maker: bool = False
 
 
+_make_match: Callable[[tuple[Any, ...]], Match] = partial(tuple.__new__, Match)
+
+
 class Terms:
     """The prices of a working order as floats, and what the market has done to them so far.
 
@@ -33,17 +38,16 @@ class Terms:
     stop-limit's stop has been reached.
     """
 
-    __slots__ = ("is_buy", "is_triggered", "limit", "mark", "stop", "trail", "trail_share", "type")
+    limit: float = 0.0
+    stop: float = 0.0
+    trail: float | None = None
+    trail_share: float | None = None  # fraction of the mark
+    mark: float | None = None
+    is_triggered = False
 
     def __init__(self, type: OrderType, is_buy: bool) -> None:
         self.type = type
         self.is_buy = is_buy
-        self.limit: float = 0.0
-        self.stop: float = 0.0
-        self.trail: float | None = None
-        self.trail_share: float | None = None  # fraction of the mark
-        self.mark: float | None = None
-        self.is_triggered = False
 
     def trailing_stop(self) -> float:
         """The stop level that the mark gives."""
@@ -56,7 +60,7 @@ def match_bar(terms: Terms, bar: Bar) -> Match | None:
     """Test an order that was working before this bar opened."""
     kind = terms.type
     if kind is OrderType.MARKET:
-        return Match(bar.open, "market_at_open", AT_OPEN)
+        return _make_match((bar.open, "market_at_open", AT_OPEN, False))
     if kind is OrderType.LIMIT:
         return _limit(terms, bar)
     if kind is OrderType.STOP:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.money import to_decimal
+from ticklane.core.money import ZERO, to_decimal
 from ticklane.core.order import OrderType, TimeInForce
 
 
@@ -74,6 +75,8 @@ _NUMBERS = frozenset(
     }
 )
 _NO_TEXT = ""
+_make_intent: Callable[[tuple[Any, ...]], Intent] = partial(tuple.__new__, Intent)
+_USUAL_TERMS = tuple(Intent("", Signal.HOLD))[3:]
 _MARKET = OrderType.MARKET
 
 
@@ -99,7 +102,7 @@ def read_intent(wish: Any) -> Intent:
     except (KeyError, TypeError):
         raise ConfigError(_what_is_missing(given)) from None
     if len(given) == 2:
-        return Intent(symbol, signal)
+        return _make_intent((symbol, signal, None, *_USUAL_TERMS))
     return _with_terms(given, symbol, signal)
 
 
@@ -107,14 +110,16 @@ def _with_terms(given: Mapping[str, Any], symbol: str, signal: Signal) -> Intent
     quantity = given.get("quantity")
     if quantity is not None:
         quantity = to_decimal(quantity, "quantity")
-        if quantity <= 0:
+        if quantity <= ZERO:
             raise ConfigError(f"quantity is {quantity}, but must be above zero.")
     kind = given.get("order_type", _MARKET)
-    if kind is not _MARKET:
+    if kind == "market":
+        kind = _MARKET
+    else:
         kind = _one_of(kind, _TYPES, "order_type")
     known = 2 + ("quantity" in given) + ("order_type" in given)
     if len(given) == known and kind is _MARKET:  # the usual case: nothing else was said
-        return Intent(symbol, signal, quantity)
+        return _make_intent((symbol, signal, quantity, *_USUAL_TERMS))
     return _with_all_terms(given, symbol, signal, quantity, kind)
 
 

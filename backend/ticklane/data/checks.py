@@ -18,9 +18,9 @@ _BOUNDS = (("high", "low"), ("high", "open"), ("high", "close"), ("low", "open")
 
 def numbers(values: Any, name: str, where: str) -> Column:
     """Copy a pandas column into float64; raises DataError for what is not a number."""
+    if getattr(values.dtype, "kind", "O") in "bcmM":
+        raise DataError(_no_numbers(values, name, where))
     try:
-        if getattr(values.dtype, "kind", "O") in "bcmM":
-            raise TypeError
         return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError):
         raise DataError(_not_a_number(values, name, where)) from None
@@ -106,13 +106,16 @@ def _text(value: Any) -> str:
 
 
 def _not_a_number(values: Any, name: str, where: str) -> str:
-    if getattr(values.dtype, "kind", "O") == "O":
-        for row, value in enumerate(values, start=1):
-            try:
-                float(value)
-            except (TypeError, ValueError):
-                return (
-                    f"{where}: {name} is {value!r} in row {row}, but must be a number; "
-                    "repair or remove that row."
-                )
+    for row, value in enumerate(values, start=1):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return (
+                f"{where}: {name} is {value!r} in row {row}, but must be a number; "
+                "repair or remove that row."
+            )
+    return _no_numbers(values, name, where)
+
+
+def _no_numbers(values: Any, name: str, where: str) -> str:
     return f"{where}: {name} holds values of the kind {values.dtype}, but must hold numbers."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
@@ -25,9 +25,9 @@ from ticklane.core.order import (
 from ticklane.core.portfolio import Book, Portfolio
 from ticklane.core.position import Trade
 from ticklane.core.signal import Intent, Signal, read_intent
-from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal, reduces
+from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal
 from ticklane.interfaces import Cancelling, Replacing
-from ticklane.risk.manager import RiskManager, Situation, unsold
+from ticklane.risk.manager import RiskManager, unsold
 from ticklane.risk.sizing import Sizing
 
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -39,6 +39,7 @@ _LOTLESS = Decimal("1e-8")
 _NONE: Mapping[str, Order] = {}
 
 Notice = Fill | Order
+Outgoing = tuple[str, Order, Order | None]  # "submit", "cancel" or "replace"; the order; by which
 Decided = Callable[[str, Any, Order | None], None]
 
 
@@ -49,14 +50,6 @@ class Tape:
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
-
-
-class Outgoing(NamedTuple):
-    """Something to tell the broker once it is durable: "submit", "cancel" or "replace"."""
-
-    verb: str
-    order: Order
-    by: Order | None = None
 
 
 class Desk:
@@ -182,22 +175,12 @@ class Desk:
         """Ask the risk manager and send the order off, or deny it."""
         symbol = order.symbol
         if refusal is None:
-            book = self.portfolio.books[order.strategy]
-            held = book.quantity(symbol)
-            refusal = self.risk.refusal(
-                order,
-                Situation(
-                    self.portfolio,
-                    book,
-                    self.open.get(symbol, _NONE),
-                    self._price(symbol),
-                    at_ns,
-                    reduces(order, held),
-                ),
-            )
+            open_orders = self.open.get(symbol, _NONE)
+            price = self._price(symbol)
+            refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
         self._enlist(order, refusal)
         if refusal is None:
-            self.outgoing.append(Outgoing("submit", order))
+            self.outgoing.append(("submit", order, None))
         if self.events is not None:
             code, sentence = refusal or ("", "")
             given = SignalGiven(
@@ -213,20 +196,18 @@ class Desk:
 
     def _enlist(self, order: Order, refusal: Refusal | None) -> None:
         """Remember an order and its legs, as denied or as open."""
-        for one in (order, *order.legs):
+        for one in (order, *order.legs) if order.legs else (order,):
             if refusal is not None:
                 one.status = _DENIED
                 one.reason_code, one.reason = refusal
+            elif one.symbol in self.open:
+                self.open[one.symbol][one.id] = one
             else:
-                symbol = one.symbol
-                if symbol in self.open:
-                    self.open[symbol][one.id] = one
-                else:
-                    self.open[symbol] = {one.id: one}
+                self.open[one.symbol] = {one.id: one}
             self.orders[one.id] = one
             if self.tape is not None:
                 self.tape.orders.append(one)
-        if len(self.orders) > _MANY and self.tape is None:
+        if self.tape is None and len(self.orders) > _MANY:
             self._forget_old()
 
     def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:
@@ -271,7 +252,7 @@ class Desk:
         if not order.is_cancel_pending:
             order.is_cancel_pending = True
             self._journal(order, order.status, order.created_ns, "cancel requested")
-            self.outgoing.append(Outgoing("cancel", order))
+            self.outgoing.append(("cancel", order, None))
 
     def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:
         try:
@@ -284,47 +265,50 @@ class Desk:
             setattr(new, name, value)
         self._enlist(new, None)
         self._journal(new, None, at_ns, f"replaces {order.id}")
-        self.outgoing.append(Outgoing("replace", order, new))
+        self.outgoing.append(("replace", order, new))
 
     # --- what the broker says ----------------------------------------------------------------
 
     def take(self, update: OrderUpdate) -> None:
         """Book what a venue says about an order of ours; each execution once."""
-        order = self.orders.get(update.order_id)
+        order_id, status, at_ns, fill, reason, broker_order_id, quantity = update
+        order = self.orders.get(order_id)
         if order is None:
             return
-        if update.broker_order_id is not None:
-            order.broker_order_id = update.broker_order_id
-        if update.quantity is not None:
-            order.quantity = update.quantity
-        fill = update.fill
         before = order.status
+        evidence = ""
+        if broker_order_id is not None:
+            order.broker_order_id = evidence = broker_order_id
+        if quantity is not None:
+            order.quantity = quantity
         if fill is not None:
-            if fill.execution_id in self._executions:
-                return
-            self._executions[fill.execution_id] = None
-            self._book(order, fill)
-            status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
-            order.advance(status)
             evidence = fill.execution_id
-        elif update.status is not None:
-            status = update.status
-            order.advance(status, update.reason)
-            evidence = update.reason.sentence if update.reason else order.broker_order_id or ""
-        elif order.quantity and order.filled_quantity >= order.quantity:
-            status, evidence = _FILLED, "size"
-            order.advance(status)
-        else:
-            return  # only its size is known better now
+            if evidence in self._executions:
+                return
+            self._executions[evidence] = None
+            self._book(order, fill)
+        elif reason is not None:
+            evidence = reason.sentence
+        if status is None:
+            if fill is None and order.filled_quantity < order.quantity:
+                return  # only its size is known better now
+            status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
+        order.advance(status, reason)
         if status in TERMINAL:
-            lane = self.open.get(order.symbol)
-            if lane is not None and lane.pop(order.id, None) is not None and not lane:
-                del self.open[order.symbol]
-        self._journal(order, before, update.at_ns, evidence)
-        self._notify_order(order)
+            self._close_order(order)
+        if self.events is not None:
+            self._journal(order, before, at_ns, evidence)
+        if self.order_listeners:
+            self._notify_order(order)
+
+    def _close_order(self, order: Order) -> None:
+        lane = self.open.get(order.symbol)
+        if lane is not None and lane.pop(order.id, None) is not None and not lane:
+            del self.open[order.symbol]
 
     def _book(self, order: Order, fill: Fill) -> None:
-        order.filled_quantity += abs(fill.quantity)
+        quantity = fill.quantity
+        order.filled_quantity += quantity if quantity > ZERO else -quantity
         trade = self.portfolio.books[order.strategy].apply(fill)
         tape = self.tape
         if tape is not None:
@@ -371,12 +355,12 @@ class Desk:
             self.orders[order.id] = order
             self.open.setdefault(order.symbol, {})[order.id] = order
             if order.is_cancel_pending and order.status is not _SENDING:
-                self.outgoing.append(Outgoing("cancel", order))
+                self.outgoing.append(("cancel", order, None))
         for order in found:
             if order.status is _SENDING and order.replaces_id in self.orders:
-                self.outgoing.append(Outgoing("replace", self.orders[order.replaces_id], order))
+                self.outgoing.append(("replace", self.orders[order.replaces_id], order))
             elif order.status is _SENDING and order.parent_id is None:
-                self.outgoing.append(Outgoing("submit", order))
+                self.outgoing.append(("submit", order, None))
         for fill in fills:
             self._executions[fill.execution_id] = None
             self.portfolio.books[fill.strategy].apply(fill)

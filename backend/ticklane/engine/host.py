@@ -240,7 +240,9 @@ class StrategyHost:
     def collect(self, answer: Any) -> list[Any]:
         """The wishes in an answer, then those asked for by helpers and not returned as well."""
         wishes: list[Any] = []
-        if answer is not None:
+        if answer.__class__ is list:
+            wishes = answer
+        elif answer is not None:
             try:
                 wishes = _listed(answer)
             except Exception as error:
@@ -248,7 +250,7 @@ class StrategyHost:
                 self.wishes.clear()
                 return []
         if self.wishes:
-            wishes += [w for w in self.wishes if not any(w is other for other in wishes)]
+            wishes = [*wishes, *(w for w in self.wishes if not any(w is other for other in wishes))]
             self.wishes.clear()
         self.status.signals += len(wishes)
         return wishes

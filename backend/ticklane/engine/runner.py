@@ -24,7 +24,15 @@ from ticklane.core.events import (
     StrategyFaulted,
     TickCompleted,
 )
-from ticklane.core.market import Bar, MarketData, Observation, Tick, put_price, put_prices, to_datetime
+from ticklane.core.market import (
+    Bar,
+    MarketData,
+    Observation,
+    Tick,
+    put_price,
+    put_prices,
+    to_datetime,
+)
 from ticklane.core.money import CASH_STEP
 from ticklane.core.order import Fill, Order, OrderUpdate
 from ticklane.core.portfolio import Book, BookView, Portfolio
@@ -127,7 +135,7 @@ class StrategyRunner:
         self._has_chores = self._is_recording = False
         self._outgoing: list[Outgoing] = []
         self._is_simple = False
-        self._simple: list[tuple[StrategyHost, Any, list[Any]]] = []
+        self._simple: list[tuple[str, StrategyHost, Any, list[Any]]] = []
 
     # --- before the start ----------------------------------------------------------------------
 
@@ -547,8 +555,7 @@ class StrategyRunner:
                 if updates is not None:
                     await self._take_updates(updates)
             if self._is_simple:
-                for host, on_tick, wishes in self._simple:
-                    beat.current = host.name
+                for beat.current, host, on_tick, wishes in self._simple:
                     try:
                         answer = on_tick(data)
                     except Exception as error:
@@ -578,7 +585,7 @@ class StrategyRunner:
         """From now on the strategies are called directly."""
         for host in self._in_order:
             host.follow(self.last)
-        self._simple = [(host, host.on_tick, host.wishes) for host in self._in_order]
+        self._simple = [(h.name, h, h.on_tick, h.wishes) for h in self._in_order]
         self._is_simple = True
 
     def _complicate(self) -> None:
@@ -631,7 +638,7 @@ class StrategyRunner:
 
     async def _hear(self, host: StrategyHost, answer: Any) -> None:
         """Take in what a strategy answered."""
-        if inspect.isawaitable(answer):
+        if answer.__class__ is not list and inspect.isawaitable(answer):
             answer = await host.finish(answer)
         self._decide(host, host.collect(answer))
         if host.fault is not None:
@@ -640,10 +647,9 @@ class StrategyRunner:
             await self._notify()
 
     def _decide(self, host: StrategyHost, wishes: list[Any]) -> None:
-        desk = self.desk
-        assert desk is not None
+        decide = self.desk.decide  # type: ignore[union-attr]
         for wish in wishes:
-            desk.decide(host.name, host.symbols, wish, self.now_ns)
+            decide(host.name, host.symbols, wish, self.last.time_ns)
 
     async def _take_updates(self, updates: list[OrderUpdate]) -> None:
         desk = self.desk
@@ -674,24 +680,23 @@ class StrategyRunner:
 
     async def _settle(self) -> None:
         """Make intents durable, send them, and take the broker's answers, until all is quiet."""
-        desk = self.desk
-        assert desk is not None
+        outgoing, broker = self._outgoing, self.broker
         while True:
-            if desk.outgoing and self._is_recording:
+            if self._is_recording and outgoing:
                 await self._flush()
-            outgoing = desk.outgoing[:]
-            desk.outgoing.clear()
-            for verb, order, by in outgoing:
+            sending = outgoing[:]
+            outgoing.clear()
+            for verb, order, by in sending:
                 if verb == "submit":
-                    await self.broker.submit(order)
+                    await broker.submit(order)
                 elif verb == "cancel":
-                    await self.broker.cancel(order)
+                    await broker.cancel(order)
                 elif by is not None:
-                    await self.broker.replace(order, by)
-            updates = self.broker.updates()
+                    await broker.replace(order, by)
+            updates = broker.updates()
             if updates:
                 await self._take_updates(updates)
-            elif not desk.outgoing:
+            if not outgoing:
                 return
 
     # --- what is recorded ------------------------------------------------------------------------

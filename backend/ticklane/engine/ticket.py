@@ -28,6 +28,7 @@ class OrderMaker:
     def __init__(self, run_id: str, installation: str, instrument_of: Callable[[str], Instrument]):
         self.number = 0
         self.instrument_of = instrument_of
+        self._terms: dict[str, TimeInForce] = {}
         self._prefix = f"{run_id}-"
         self._client_prefix = f"tl-{installation}-{run_id}-" if installation else ""
 
@@ -36,22 +37,17 @@ class OrderMaker:
     ) -> Order:
         """A market order with the next id."""
         self.number = number = self.number + 1
-        term = self.instrument_of(symbol).default_time_in_force
-        order_id = f"{self._prefix}{number}"
-        client_id = f"{self._client_prefix}{number}" if self._client_prefix else order_id
-        return Order(
-            order_id,
-            strategy,
-            symbol,
-            side,
-            quantity,
-            at_ns,
-            _MARKET,
-            term,
-            OrderStatus.SENDING,
-            tag,
-            client_id,
-        )
+        order = Order(f"{self._prefix}{number}", strategy, symbol, side, quantity, at_ns)
+        if self._client_prefix:
+            order.client_order_id = f"{self._client_prefix}{number}"
+        term = self._terms.get(symbol)
+        if term is None:
+            term = self._terms[symbol] = self.instrument_of(symbol).default_time_in_force
+        if term is not _GTC:
+            order.time_in_force = term
+        if tag:
+            order.tag = tag
+        return order
 
     def refused(self, strategy: str, symbol: str, side: Side, at_ns: int, why: Refusal) -> Order:
         """The order of a malformed wish: quantity zero, denied, never numbered or stored."""
@@ -71,8 +67,10 @@ class OrderMaker:
     ) -> Order:
         """An order on the intent's terms, with protective legs where it asks for them."""
         order = self.new(strategy, intent.symbol, side, quantity, at_ns, intent.reason)
-        order.notional = notional
-        self._set_terms(order, intent)
+        if notional is not None:
+            order.notional = notional
+        if intent.time_in_force is not None or intent.order_type is not _MARKET:
+            self._set_terms(order, intent)
         if intent.take_profit is not None or intent.stop_loss is not None:
             both = intent.take_profit is not None and intent.stop_loss is not None
             order.order_class = OrderClass.BRACKET if both else OrderClass.OTO
@@ -156,13 +154,6 @@ def protection_refusal(order: Order, intent: Intent, last_price: float | None) -
                 f"{order.side} order.",
             )
     return None
-
-
-def reduces(order: Order, held: Decimal) -> bool:
-    """True when an order only makes a position of this size smaller."""
-    if not held or (held > 0) is (order.side is _BUY):
-        return False
-    return order.quantity <= abs(held) if order.quantity else False
 
 
 def closing_side(held: Decimal) -> Side:

@@ -20,7 +20,6 @@ class Situation(NamedTuple):
     open_orders: Mapping[str, Order]  # of the order's symbol, of all strategies
     last_price: float | None
     at_ns: int
-    is_reducing: bool
 
 
 class Rule(Protocol):
@@ -51,23 +50,34 @@ class RiskManager:
         self.allow_short = allow_short
         self.rules = tuple(rules)
 
-    def refusal(self, order: Order, situation: Situation) -> Refusal | None:
+    def refusal(
+        self,
+        order: Order,
+        portfolio: Portfolio,
+        open_orders: Mapping[str, Order],  # of the order's symbol, of all strategies
+        last_price: float | None,
+        at_ns: int,
+    ) -> Refusal | None:
         """The first reason not to send this order, or None."""
         instrument_rules = self.instrument_of(order.symbol).rules
+        refused = None
         if instrument_rules is not ANY_ORDER:
             refused = instrument_rules.refusal(order)
-            if refused is not None:
-                return refused
-        if order.side is Side.SELL and not self.allow_short:
-            refused = _short_refusal(order, situation)
-            if refused is not None:
-                return refused
-        if situation.open_orders:
-            refused = _cross_refusal(order, situation)
-            if refused is not None:
-                return refused
-        if situation.is_reducing:
-            return None
+        book = portfolio.books[order.strategy]
+        if refused is None and order.side is Side.SELL and not self.allow_short:
+            refused = _short_refusal(order, book, open_orders, last_price)
+        if refused is None and open_orders:
+            refused = _cross_refusal(order, open_orders, last_price)
+        if refused is None and (self.rules or len(portfolio.books) > 1):
+            held = book.quantity(order.symbol)
+            is_reducing = reduces(order, held)
+            if not is_reducing:
+                situation = Situation(portfolio, book, open_orders, last_price, at_ns)
+                refused = self._limit_refusal(order, situation)
+        return refused
+
+    def _limit_refusal(self, order: Order, situation: Situation) -> Refusal | None:
+        """Limits bind orders that increase exposure."""
         if len(situation.portfolio.books) > 1:
             refused = _own_cash_refusal(order, situation)
             if refused is not None:
@@ -77,6 +87,13 @@ class RiskManager:
             if refused is not None:
                 return refused
         return None
+
+
+def reduces(order: Order, held: Decimal) -> bool:
+    """True when an order only makes a position of this size smaller."""
+    if not held or (held > 0) is (order.side is Side.BUY):
+        return False
+    return bool(order.quantity) and order.quantity <= abs(held)
 
 
 def unsold(symbol: str, book: Book, open_orders: Mapping[str, Order]) -> Decimal:
@@ -93,28 +110,32 @@ def unsold(symbol: str, book: Book, open_orders: Mapping[str, Order]) -> Decimal
     return held
 
 
-def _short_refusal(order: Order, situation: Situation) -> Refusal | None:
-    available = unsold(order.symbol, situation.book, situation.open_orders)
+def _short_refusal(
+    order: Order, book: Book, open_orders: Mapping[str, Order], last_price: float | None
+) -> Refusal | None:
+    available = unsold(order.symbol, book, open_orders)
     quantity = order.quantity
-    if order.notional is not None and situation.last_price:
-        quantity = order.notional / exact(situation.last_price)
+    if order.notional is not None and last_price:
+        quantity = order.notional / exact(last_price)
     if quantity <= available:
         return None
     return Refusal(
         "short_not_allowed",
-        f"selling {plain(order.quantity)} {order.symbol} would go short, since {order.strategy} "
-        f"has only {plain(max(available, ZERO))} to sell; set allow_short to permit it.",
+        f"selling {plain(quantity)} {order.symbol} would go short, since {order.strategy} has "
+        f"only {plain(max(available, ZERO))} to sell; set allow_short to permit it.",
     )
 
 
-def _cross_refusal(order: Order, situation: Situation) -> Refusal | None:
-    price = _reach(order, situation.last_price)
+def _cross_refusal(
+    order: Order, open_orders: Mapping[str, Order], last_price: float | None
+) -> Refusal | None:
+    price = _reach(order, last_price)
     if price is None:
         return None
-    for other in situation.open_orders.values():
+    for other in open_orders.values():
         if other.side is order.side or other.is_cancel_pending:
             continue
-        against = _reach(other, situation.last_price)
+        against = _reach(other, last_price)
         if against is None:
             continue
         if price >= against if order.side is Side.BUY else price <= against:
