@@ -48,9 +48,10 @@ class Session(NamedTuple):
 
 
 class Calendar(Protocol):
-    """When a market is open."""
+    """When a market is open; `timezone` is the zone of its wall clock, for crontabs."""
 
     name: str
+    timezone: str
 
     def session(self, at_ns: int) -> Session:
         """The session that is open at this instant, else the next one."""

@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ticklane.core.market import DAY, MINUTE, Bars, to_ns
+from ticklane.clock import SimulatedClock
+from ticklane.core.errors import DataError
+from ticklane.core.market import DAY, MINUTE, SECOND, Bars, to_ns
+from ticklane.data.frames import bars_of_frame
 from ticklane.interfaces import Session
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -34,11 +37,48 @@ def a_frame(rows=3, *, freq="1min", start="2024-01-02", tz=None, **columns):
     return pd.DataFrame({**made, **columns}, index=index)
 
 
+def refused_frame(frame, **options):
+    """The sentence with which a frame of the symbol AAA is refused."""
+    with pytest.raises(DataError) as caught:
+        bars_of_frame(frame, "AAA", **options)
+    return one_sentence(caught.value)
+
+
+def one_sentence(error):
+    """The message of an error, after a look at its form."""
+    message = str(error)
+    assert message.endswith(".")
+    assert "\n" not in message
+    return message
+
+
 def some_bars(symbol, *minutes, scale=1.0):
     """One-minute bars that close at these minutes after 1970, at a price of the minute x scale."""
     closes = np.array(minutes, np.int64) * MINUTE
     price = np.array(minutes, float) * scale
     return Bars(symbol, closes - MINUTE, closes, price, price + 1, price - 1, price, price * 10)
+
+
+class Sleeper:
+    """A sleep that takes no time: it keeps the seconds and moves a clock."""
+
+    def __init__(self, clock=None):
+        self.clock = clock or SimulatedClock()
+        self.slept = []
+
+    async def __call__(self, seconds):
+        self.slept.append(seconds)
+        self.clock.set(self.clock.now_ns() + round(seconds * SECOND))
+
+
+async def gathered(feed, count=None, after_ns=None):
+    """The ticks of a stream, at most `count`."""
+    found = []
+    async for tick in feed.stream(after_ns):
+        found.append(tick)
+        if len(found) == count:
+            break
+    return found
 
 
 class Weekdays:

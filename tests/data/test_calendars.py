@@ -95,7 +95,7 @@ def test_an_instant_outside_the_first_build_widens_the_calendar():
 
 
 def test_an_instant_without_recorded_holidays_is_refused():
-    with pytest.raises(ConfigError, match="XTKS knows the holidays of 1997-01-01 to .* but 1990-"):
+    with pytest.raises(ConfigError, match=r"XTKS knows the holidays of 1997-01-01 to .* but 1990-"):
         calendar_of("XTKS").session(at(1990, 1, 1))
 
     assert calendar_of("XTKS").session(at(1997, 1, 1)).open_ns == at(1997, 1, 6)

@@ -40,7 +40,7 @@ def test_an_end_date_means_the_end_of_that_day_and_an_instant_itself():
 
 @pytest.mark.parametrize("value", ["soon", "", 20240131, 1.5, pd.NaT, np.datetime64("NaT"), True])
 def test_anything_else_is_refused(value):
-    with pytest.raises(ConfigError, match="^end is .*, but must be a date or time such as 2024-0"):
+    with pytest.raises(ConfigError, match=r"^end is .*, but must be a date or time such as 2024-0"):
         instant_of(value, "end")
 
 

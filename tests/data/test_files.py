@@ -7,7 +7,7 @@ from datetime import date, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from data_builders import Weekdays, a_frame, at, shared
+from data_builders import Weekdays, a_frame, at, one_sentence, shared
 
 from ticklane.core.errors import ConfigError, DataError
 from ticklane.core.market import DAY, MINUTE
@@ -25,10 +25,7 @@ def write(path, text=HEADER + ROWS):
 def refusal(source, **options):
     with pytest.raises(DataError) as caught:
         load_bars(source, **options)
-    message = str(caught.value)
-    assert message.endswith(".")
-    assert "\n" not in message
-    return message
+    return one_sentence(caught.value)
 
 
 # What is read

@@ -317,8 +317,9 @@ def test_an_interval_longer_than_any_session_says_so():
         schedule.after(new_york(2026, 3, 2))
 
 
-def test_a_cron_that_never_meets_a_session_says_so():
-    schedule = Schedule.parse("0 3 * * *", NewYorkHours())
+@pytest.mark.parametrize("text", ["0 3 * * *", "*/5 0-3 * * *", "0 20 1 1 *", "0 12 * * sat,sun"])
+def test_a_cron_that_never_meets_a_session_says_so(text):
+    schedule = Schedule.parse(text, NewYorkHours())
 
     with pytest.raises(ConfigError, match="none of its instants lies inside a session of NYSE"):
         schedule.after(new_york(2026, 3, 2))

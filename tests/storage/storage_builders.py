@@ -103,7 +103,7 @@ def a_whole_tick(number, run="r1"):
 
 def fields_of(order):
     """All an order holds, its legs by id, to compare two of them."""
-    fields = {name: getattr(order, name) for name in Order.__slots__}
+    fields = {name: getattr(order, name) for name in {*Order.__annotations__, *vars(order)}}
     return {**fields, "legs": [leg.id for leg in order.legs]}
 
 

@@ -138,14 +138,13 @@ async def test_a_full_database_loses_nothing_and_goes_on_when_there_is_room(stor
 
 
 async def test_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(small_disk):
-    storage = StorageService(small_disk / "runs.db")
-    await storage.begin_run("print", {}, START)
+    async with StorageService(small_disk / "runs.db") as storage:
+        await storage.begin_run("print", {}, START)
 
-    written = await fill_up(storage)
+        written = await fill_up(storage)
 
-    (small_disk / "ballast").unlink()
-    await storage.record("r1", a_whole_tick(written + 1))
-    await storage.close()
+        (small_disk / "ballast").unlink()
+        await storage.record("r1", a_whole_tick(written + 1))
     assert whole_ticks(small_disk / "runs.db") == written + 1
 
 
@@ -159,7 +158,7 @@ def small_disk(tmp_path):
         pytest.skip("a small file system can be mounted by root only")
     (disk / "ballast").write_bytes(b"x" * 1_000_000)
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 async def limit_pages(storage, count):

@@ -109,7 +109,6 @@ async def test_an_open_order_comes_back_with_every_field(storage, resumed):
         reason_code="why",
         tag="crossed up",
         is_cancel_pending=True,
-        valid_until_ns=START + 9,
     )
     await storage.record("r1", [born(order)])
 
@@ -127,6 +126,12 @@ async def test_only_open_orders_come_back_oldest_first_but_all_are_counted(stora
 
     assert [order.id for order in recovered.orders] == [f"r1-{n}" for n in range(4, 13)]
     assert recovered.order_count == 12
+
+
+async def test_a_number_that_was_skipped_is_not_given_out_again(storage, resumed):
+    await storage.record("r1", [born(an_order(1)), born(an_order(7))])
+
+    assert (await resumed(storage)).order_count == 7
 
 
 async def test_legs_hang_on_their_parent_again_the_closed_one_too(storage, resumed):

@@ -164,7 +164,7 @@ class Timeframe:
             return text
         if isinstance(text, timedelta):
             return cls(text // timedelta(microseconds=1) * 1000)
-        found = re.fullmatch(r"\s*(\d+)\s*([smhdSMHD])\w*\s*", str(text))
+        found = re.fullmatch(r"\s*(\d+)\s*([smhdSHD])\s*", str(text))
         if not found or int(found[1]) == 0:
             raise ConfigError(
                 f"timeframe is {text!r}, but must be a number and a unit such as 1m, 1h or 1d."

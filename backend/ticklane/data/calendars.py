@@ -25,6 +25,7 @@ class AlwaysOpen:
     """A market that never closes; its sessions are the UTC days."""
 
     name = "24/7"
+    timezone = "UTC"
 
     def session(self, at_ns: int) -> Session:
         """The UTC day of an instant."""
@@ -52,7 +53,9 @@ class ExchangeCalendar:
 
     def __init__(self, name: str) -> None:
         self.name = _resolved(name)
-        self._take(_build(self.name), None)
+        source = _build(self.name)
+        self.timezone = str(source.tz)
+        self._take(source, None)
 
     def session(self, at_ns: int) -> Session:
         """The session that is open at an instant (opening <= instant < closing), else the next."""

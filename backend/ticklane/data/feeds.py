@@ -38,8 +38,9 @@ class ReplayFeed:
     """Recorded bars, oldest first, as fast as the caller takes them or at a pace.
 
     `bars` maps symbols to their Bars; ticks come in the order of their instants, and within a tick
-    in the order of the mapping. Ticks at or before `start_ns` and after `end_ns` are left out, but
-    history tells of them. `progress(done, total)` is called about every 4,096 ticks.
+    in the order of the mapping. Ticks at or before `start_ns` (default: the opening of the first
+    bar) and after `end_ns` are left out, but history tells of them. `progress(done, total)` is
+    called about every 4,096 ticks.
 
     Pace of `stream` (never of `ticks`): `speed=N` runs N times faster than the recorded time, where
     a gap (a night, a weekend, a missing bar) takes no longer than one bar, or one second if that
@@ -70,8 +71,11 @@ class ReplayFeed:
         self._bars = dict(bars)
         self._series = tuple(bars.values())
         self._instants = instants_of(self._series)
-        self._start_ns, self._end_ns = start_ns, end_ns
-        self._progress = progress
+        openings = [int(one.open_ns[0]) for one in self._series if len(one)]
+        # What closed at or before it is history, not a tick. Never None: a replay knows its start.
+        self.start_ns: int | None = min(openings, default=0) if start_ns is None else start_ns
+        self._end_ns = end_ns
+        self.progress = progress
         self._sleep = sleep
 
     def stop(self) -> None:
@@ -110,12 +114,12 @@ class ReplayFeed:
         blocks = Blocks(self._series, self._instants, first, last)
         while not self.is_stopped and (block := blocks.take()) is not None:
             yield block
-            if self._progress is not None:
-                self._progress(blocks.done - first, last - first)
+            if self.progress is not None:
+                self.progress(blocks.done - first, last - first)
 
     def _rows(self, after_ns: int | None) -> tuple[int, int]:
-        lower = [bound for bound in (after_ns, self._start_ns) if bound is not None]
-        first = int(np.searchsorted(self._instants, max(lower), side="right")) if lower else 0
+        bounds = [bound for bound in (after_ns, self.start_ns) if bound is not None]
+        first = int(np.searchsorted(self._instants, max(bounds), side="right")) if bounds else 0
         if self._end_ns is None:
             return first, len(self._instants)
         last = int(np.searchsorted(self._instants, self._end_ns, side="right"))
@@ -133,10 +137,11 @@ class ReplayFeed:
 class SimulatedFeed:
     """A simulated market without end: the same seed, symbol and instant always give the same price.
 
-    Bars are aligned to the UTC epoch. At `speed=1` a bar comes when `clock` reaches its close: the
-    stream begins at once with the newest completed bar, which stands for all that were missed, and
-    then gives every bar, late ones too. At another speed simulated time runs from `after_ns` (else
-    `start_ns`, else now) so many times faster, with every bar; `speed=None` or 0 does not wait.
+    Bars are aligned to the UTC epoch; those that close at or before `start_ns` are history only.
+    At `speed=1` a bar comes when `clock` reaches its close: the stream begins with the newest
+    completed bar, if that is a new one (it stands for all that were missed), and then gives every
+    bar, late ones too. At another speed simulated time runs from `after_ns` (else `start_ns`, else
+    now) so many times faster, with every bar; `speed=None` or 0 does not wait.
     """
 
     def __init__(
@@ -162,15 +167,22 @@ class SimulatedFeed:
         self.seed = seed
         self.speed = _above_zero(speed or None, "speed")
         self._clock = clock
-        self._start_ns = start_ns
+        self.start_ns = start_ns
         self._sleep = sleep
 
     def history(self, symbol: str, count: int | None, until_ns: int) -> Bars:
-        """The last `count` bars completed at or before `until_ns` (None: the last 10,000)."""
+        """The last `count` bars completed at or before `until_ns`.
+
+        None means all since 10,000 bars before the start of the run, so that what is computed from
+        them comes out the same after a restart.
+        """
         if symbol not in self.symbols:
             raise DataError(_unknown(symbol, self.symbols))
         last = max(0, until_ns // self.timeframe.ns)
-        first = max(0, last - max(0, _ALL if count is None else count))
+        if count is None:
+            begin = self.start_ns if self.start_ns is not None else until_ns
+            count = last - min(last, begin // self.timeframe.ns) + _ALL
+        first = max(0, last - max(0, count))
         bars = simulated_bars(self.seed, symbol, self.timeframe, first, last)
         for column in bars.columns():
             column.setflags(write=False)
@@ -179,13 +191,13 @@ class SimulatedFeed:
     async def stream(self, after_ns: int | None = None) -> AsyncIterator[Tick]:
         """Ticks later than `after_ns`, for ever, at the pace of the feed."""
         step, begin = self.timeframe.ns, self._clock.now_ns()
-        origin = begin
-        first = begin // step  # the close of the newest completed bar
-        if self.speed != 1:
-            origin = next(at for at in (after_ns, self._start_ns, begin) if at is not None)
+        seen = max((at for at in (after_ns, self.start_ns) if at is not None), default=None)
+        if self.speed == 1:
+            origin, newest = begin, begin // step  # which timeframe after 1970 closed last
+            first = newest if seen is None else max(newest, seen // step + 1)
+        else:
+            origin = begin if seen is None else seen
             first = origin // step + 1
-        elif after_ns is not None:
-            first = max(first, after_ns // step + 1)
         for tick in self._ticks_from(first):
             wait = 0 if self.speed is None else int((tick.time_ns - origin) / self.speed)
             await self._until(begin + wait)

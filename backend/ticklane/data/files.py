@@ -69,7 +69,7 @@ def _tables(source: str | Path, symbol: str | None) -> Iterator[Named]:
     if str(source).startswith(_SAMPLE):
         found = list(_samples(str(source).removeprefix(_SAMPLE)))
         return _picked(found, symbol, str(source))
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         return _picked(list(_folder(path)), symbol, str(path))
     return _file(path, symbol)

@@ -29,6 +29,7 @@ class _Plain(tuple[Any, ...]):
 
 class _MadeBar(_Plain, Bar):
     __slots__ = ()
+    __class__ = Bar  # type: ignore[assignment]  # what it says it is
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Bar, tuple(self)
@@ -36,13 +37,12 @@ class _MadeBar(_Plain, Bar):
 
 class _MadeTick(_Plain, Tick):
     __slots__ = ()
+    __class__ = Tick  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tick, tuple(self)
 
 
-_MadeBar.__name__ = _MadeBar.__qualname__ = "Bar"
-_MadeTick.__name__ = _MadeTick.__qualname__ = "Tick"
 _make_bar: Any = _MadeBar
 _make_tick: Any = _MadeTick
 

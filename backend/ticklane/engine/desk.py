@@ -291,7 +291,8 @@ class Desk:
             evidence = reason.sentence
         if status is None:
             if fill is None and order.filled_quantity < order.quantity:
-                return  # only its size is known better now
+                self._journal(order, before, at_ns, "size")  # only that is known better now
+                return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
         order.advance(status, reason)
         if status in TERMINAL:

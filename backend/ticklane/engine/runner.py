@@ -113,6 +113,7 @@ class StrategyRunner:
         self.state = "created"
         self.run_id: str | None = None
         self.error: str | None = None
+        self.ended_by: str | None = None  # shutdown, operator or end, once stopped
         self.watchdog: Watchdog | None = None
         self.on_signal_callback: Decided | None = None
         self.next_wake_ns = NEVER_NS
@@ -221,11 +222,13 @@ class StrategyRunner:
 
     async def stop(self, reason: str = "shutdown") -> None:
         """End: no new ticks, what is under way finishes, strategies stop; idempotent."""
-        if not self._tasks:
-            return
-        if not self._tasks[0].done():
-            self._inbox.put(Stop(reason))
-        await self.wait()
+        if self._tasks:
+            self.request_stop(reason)
+            await self.wait()
+
+    def request_stop(self, reason: str) -> None:
+        """Ask the lane to end and return at once; `wait` tells when it has."""
+        self._inbox.put(Stop(reason))
 
     async def __aenter__(self) -> StrategyRunner:
         await self.start()
@@ -498,7 +501,8 @@ class StrategyRunner:
         flushed_at = clock()
         while True:
             self._beat.current = None
-            if not await inbox.arrival(_FLUSH_SECONDS if self._events else None):
+            self._beat.pulse()
+            if not await inbox.arrival(_FLUSH_SECONDS if self._events else 1.0):
                 await self._flush()
                 continue
             batch = inbox.take()
@@ -681,6 +685,7 @@ class StrategyRunner:
     async def _settle(self) -> None:
         """Make intents durable, send them, and take the broker's answers, until all is quiet."""
         outgoing, broker = self._outgoing, self.broker
+        self._beat.current = None
         while True:
             if self._is_recording and outgoing:
                 await self._flush()
@@ -776,7 +781,7 @@ class StrategyRunner:
         await self._settle()
         self._emit(RunStopped(self.run_id or "", self.now_ns, reason))
         await self._flush()
-        self.state = "stopped"
+        self.state, self.ended_by = "stopped", reason
         await self.broker.disconnect()
         if self.storage is not None:
             await self.storage.close()
@@ -798,7 +803,7 @@ class StrategyRunner:
 
     def _note_hang(self, hang: Hang) -> None:
         _log.error(
-            "strategy %s has blocked the lane for %.1f s:\n%s",
+            "strategy %s has held up the lane for %.1f s:\n%s",
             hang.strategy,
             hang.seconds,
             hang.stack_text,

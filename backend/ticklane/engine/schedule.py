@@ -23,7 +23,7 @@ _WORDS = {"sec": "s", "second": "s", "min": "m", "minute": "m", "hour": "h", "da
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")  # as crontab counts them
 _READABLE = "seconds, a text such as 30s, 5m, 1h or 1d, or crontab such as '0 16 * * 1-5'"
-_EMPTY_SESSIONS = 400  # a year and a half of sessions without one tick: there never is one
+_EMPTY_SESSIONS = 400  # after that many days without one tick there never is one
 _EMPTY_DAYS = 12 * 366  # 29 February comes once in eight years around 2100
 
 
@@ -185,13 +185,16 @@ class _Cron(Schedule):
     def _look_ahead(self, ns: int) -> None:
         first = day = ns // DAY
         instants: list[int] = []
+        tried, patience = 0, _EMPTY_SESSIONS * len(self._times)
         while not instants or instants[-1] <= ns:
-            if self._calendar and day - first > _EMPTY_DAYS:
+            if self._calendar and (tried > patience or day - first > _EMPTY_DAYS):
                 raise ConfigError(
                     f"{self._name} is {self._text!r}, but none of its instants lies inside a "
                     f"session of {self._calendar.name} ({self._zone_name} time)."
                 )
-            instants += self._window(day)
+            found = self._window(day)
+            tried += len(found)
+            instants += self._in_sessions(found)
             day += self._span
             # Wall and UTC dates differ by a day at most; another day covers a shift of the clocks.
             day = max(day, self._next_date(day - 2) - 2)
@@ -207,7 +210,7 @@ class _Cron(Schedule):
         else:
             walls = self._walls(day - 2, day + self._span + 2)
             found = sorted({instant for wall in walls for instant in self._instants(wall)})
-        return self._in_sessions([instant for instant in found if start < instant <= end])
+        return [instant for instant in found if start < instant <= end]
 
     def _walls(self, first: int, last: int) -> Iterator[int]:
         """Wall times on the dates `first` to `last` (days since the epoch), as if they were UTC."""

@@ -22,7 +22,7 @@ _SAME = (  # written and read as they are
     "reason",
     "parent_id",
     "replaces_id",
-    "valid_until_ns",
+    "tag",
 )
 
 
@@ -66,7 +66,6 @@ def order_row(order: Order, updated_ns: int) -> Row:
         "trail_percent": exact_text(order.trail_percent),
         "tag": clean(order.tag),
         "is_cancel_pending": order.is_cancel_pending,
-        "valid_until_ns": order.valid_until_ns,
         "created_ns": order.created_ns,
         "updated_ns": updated_ns,
     }
@@ -81,17 +80,16 @@ def order_of(row: Any) -> Order:
         Side(row["side"]),
         Decimal(row["quantity"]),
         row["created_ns"],
-        OrderType(row["type"]),
-        TimeInForce(row["time_in_force"]),
-        OrderStatus(row["status"]),
-        row["tag"],
     )
+    order.type = OrderType(row["type"])
+    order.time_in_force = TimeInForce(row["time_in_force"])
+    order.order_class = OrderClass(row["order_class"])
+    order.status = OrderStatus(row["status"])
     for name in _SAME:
         setattr(order, name, row[name])
     for name in _MONEY:
         setattr(order, name, _number(row[name]))
     order.filled_quantity = Decimal(row["filled_quantity"])
-    order.order_class = OrderClass(row["order_class"])
     order.is_cancel_pending = bool(row["is_cancel_pending"])
     return order
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select, update
+from sqlalchemy import Select, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ticklane.core.order import TERMINAL, OrderStatus
@@ -90,8 +91,6 @@ async def _resume(
     await connection.execute(
         update(runs).where(runs.c.id == run_id).values(resumed=runs.c.resumed + 1)
     )
-    newest = select(func.coalesce(func.max(orders.c.number), 0)).where(orders.c.run_id == run_id)
-    order_count = (await connection.execute(newest)).scalar_one()
     listed = [order_of(row) for row in await _rows(connection, _with_legs(run_id))]
     link_legs(listed)
     booked = select(fills).where(fills.c.run_id == run_id).order_by(fills.c.number)
@@ -101,13 +100,24 @@ async def _resume(
         is_resumed=True,
         started_ns=run["started_ns"],
         cursor_ns=run["cursor_ns"],
-        order_count=order_count,
+        order_count=await _order_count(connection, run_id),
         orders=tuple(order for order in listed if order.is_open),
         fills=tuple(fill_of(row) for row in await _rows(connection, booked)),
         states={row["strategy"]: row["state"] for row in await _rows(connection, saved)},
         venue_marks=json.loads(run["venue_marks"] or "{}"),
         installation=installation,
     )
+
+
+async def _order_count(connection: AsyncConnection, run_id: str) -> int:
+    """How many order ids a run has used up: numbers that were skipped stay skipped."""
+    query = select(orders.c.id, orders.c.number).where(orders.c.run_id == run_id)
+    newest = await _rows(connection, query.order_by(orders.c.number.desc()).limit(1))
+    if not newest:
+        return 0
+    own = re.search(r"-(\d+)$", newest[0]["id"])
+    number: int = newest[0]["number"]
+    return max(number, int(own[1]) if own else 0)
 
 
 def _with_legs(run_id: str) -> Select[Any]:

@@ -107,7 +107,6 @@ orders = Table(
     _maybe("trail_percent"),
     _text("tag"),
     Column("is_cancel_pending", Boolean, nullable=False),
-    Column("valid_until_ns", BigInteger),
     _instant("created_ns"),
     _instant("updated_ns"),
     UniqueConstraint("run_id", "number"),

@@ -88,7 +88,6 @@ def _orders() -> None:
         sa.Column("trail_percent", sa.Text(), nullable=True),
         sa.Column("tag", sa.Text(), nullable=False),
         sa.Column("is_cancel_pending", sa.Boolean(), nullable=False),
-        sa.Column("valid_until_ns", sa.BigInteger(), nullable=True),
         sa.Column("created_ns", sa.BigInteger(), nullable=False),
         sa.Column("updated_ns", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_orders_run_id")),
