@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -151,9 +152,9 @@ class BrokerInterface(ABC):
     async def replace(self, order: Order, by: Order) -> None:
         """Ask for an open order to be replaced by another of the same symbol and side."""
 
-    def observe(self, tick: Tick) -> list[OrderUpdate] | None:
+    def observe(self, tick: Tick) -> Sequence[OrderUpdate]:
         """See a tick before the lane does and say what it led to (simulated venues only)."""
-        return None
+        return ()
 
     @abstractmethod
     def updates(self) -> list[OrderUpdate]:
@@ -211,12 +212,12 @@ class StrategyInterface(ABC):
     warmup: int = 0  # bars of each symbol that come before the first tick
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        given = dict(config or {})
+        given = _given(config, type(self).__name__)
         self.name: str = _name(given.pop("name", None), type(self).__name__)
         self.symbols: tuple[str, ...] = _symbols(given.pop("symbols", ()), self.name)
         own = _validated(self.Config, given, self.name)
         self.config: Mapping[str, Any] = MappingProxyType(
-            {"name": self.name, "symbols": self.symbols, **own}
+            {**own, "name": self.name, "symbols": self.symbols}
         )
         self.state: dict[str, Any] = {}  # JSON values only; survives restarts and kill -9
         self.is_running = False
@@ -310,6 +311,29 @@ class StrategyInterface(ABC):
         return self._services  # type: ignore[return-value]
 
 
+def check_strategy(strategy: Any) -> StrategyInterface:
+    """Take an object for a strategy, or say in one sentence why it is none."""
+    if not isinstance(strategy, StrategyInterface):
+        raise StrategyError(
+            f"{strategy!r} is not a strategy; it must be an instance of a class that "
+            "inherits from StrategyInterface."
+        )
+    if not hasattr(strategy, "_services"):
+        raise StrategyError(
+            f"{type(strategy).__name__}.__init__ must call super().__init__(config)."
+        )
+    return strategy
+
+
+def _given(config: Any, name: str) -> dict[str, Any]:
+    if config is not None and not isinstance(config, Mapping):
+        raise ConfigError(
+            f"config of {name} is {config!r}, but must be a mapping such as "
+            '{"symbols": ["AAPL"]}.'
+        )
+    return dict(config or {})
+
+
 def _name(name: Any, default: str) -> str:
     if name is None:
         return default
@@ -319,7 +343,12 @@ def _name(name: Any, default: str) -> str:
 
 
 def _symbols(symbols: Any, name: str) -> tuple[str, ...]:
-    listed = (symbols,) if isinstance(symbols, str) else tuple(symbols)
+    if isinstance(symbols, str):
+        symbols = (symbols,)
+    if not isinstance(symbols, Iterable):
+        raise ConfigError(f"symbols of {name} is {symbols!r}, but must be a list of texts.")
+    is_set = isinstance(symbols, Set)  # which has no order of its own, so that of the alphabet
+    listed = tuple(sorted(symbols, key=str) if is_set else symbols)
     for symbol in listed:
         if not isinstance(symbol, str) or not symbol:
             raise ConfigError(f"symbols of {name} holds {symbol!r}, but each must be a text.")
@@ -329,8 +358,11 @@ def _symbols(symbols: Any, name: str) -> tuple[str, ...]:
 
 
 def _validated(model: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
+    """The strategy's own parameters as its `Config` model reads them."""
     if model is None:
         return given
+    if not hasattr(model, "model_fields"):
+        raise StrategyError(f"Config of {name} is {model!r}, but must be a pydantic model.")
     from pydantic import ValidationError
 
     unknown = [key for key in given if key not in model.model_fields]
@@ -340,12 +372,16 @@ def _validated(model: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
     try:
         return dict(model(**given))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "config"
-        message = first["msg"].removeprefix("Value error, ")
-        shown = "" if first["type"] == "missing" else f" is {first['input']!r}, but"
-        raise ConfigError(
-            f"{where} of {name}{shown or ' is missing'}: {message[:1].lower()}{message[1:]}."
-            if not shown
-            else f"{where} of {name}{shown}: {message[:1].lower()}{message[1:]}."
-        ) from None
+        raise ConfigError(_first_complaint(error.errors()[0], name)) from None
+
+
+def _first_complaint(found: Any, name: str) -> str:
+    """One of pydantic's errors as a sentence with the parameter, its value and the bound."""
+    field = ".".join(str(part) for part in found["loc"])
+    if found["type"] == "missing":
+        return f"{field} of {name} is missing; give it a value."
+    message = re.sub(r"^(?:\w+ )?(?:I|i)nput should ", "must ", found["msg"])
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".")
+    if not field:
+        return f"the parameters of {name} do not fit together: {message}."
+    return f"{field} of {name} is {found['input']!r}, but {message[:1].lower()}{message[1:]}."

@@ -55,7 +55,7 @@ class StrategyRunner(Lane):
 def find_calendar(calendar: Any) -> Calendar | None:
     """A Calendar stays one; a name such as "XNYS" or "24/7" is looked up."""
     if calendar is None or not isinstance(calendar, str):
-        return calendar  # type: ignore[no-any-return]
+        return calendar
     from ticklane.data.calendars import calendar_of
 
     return calendar_of(calendar)

@@ -118,7 +118,7 @@ class PaperBroker(BrokerInterface):
         """Ask the venue to replace."""
         self.venue.replace(order.id, by)
 
-    def observe(self, tick: Tick) -> list[OrderUpdate] | None:
+    def observe(self, tick: Tick) -> list[OrderUpdate]:
         """Let the venue match its open orders against what became known."""
         return self.venue.observe(tick)
 

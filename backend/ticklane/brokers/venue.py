@@ -118,17 +118,15 @@ class Venue:
         self._say(old.order, _REPLACED, self.now_ns, Refusal("replaced", f"replaced by {by.id}."))
         self._inherit(self._accept(by, self.now_ns, new_cost), old)
 
-    def observe(self, tick: Tick) -> list[OrderUpdate] | None:
+    def observe(self, tick: Tick) -> list[OrderUpdate]:
         """See what became known at an instant, match every order it can touch, and tell."""
         self.now_ns, symbols, observed = tick
         last = self.last
         put_prices(last, zip(symbols, observed, strict=True))
-        if not self.working:
-            return None
         for symbol in tuple(self.working):
             if symbol in symbols:
                 self._match(self.working[symbol], last[symbol])
-        return self.updates() if self.said else None
+        return self.updates()
 
     def updates(self) -> list[OrderUpdate]:
         """Take what there is to tell, oldest first."""

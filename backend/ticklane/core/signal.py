@@ -112,15 +112,10 @@ def _with_terms(given: Mapping[str, Any], symbol: str, signal: Signal) -> Intent
         quantity = to_decimal(quantity, "quantity")
         if quantity <= ZERO:
             raise ConfigError(f"quantity is {quantity}, but must be above zero.")
-    kind = given.get("order_type", _MARKET)
-    if kind == "market":
-        kind = _MARKET
-    else:
-        kind = _one_of(kind, _TYPES, "order_type")
-    known = 2 + ("quantity" in given) + ("order_type" in given)
-    if len(given) == known and kind is _MARKET:  # the usual case: nothing else was said
-        return _make_intent((symbol, signal, quantity, *_USUAL_TERMS))
-    return _with_all_terms(given, symbol, signal, quantity, kind)
+    kind = given.get("order_type", "market")
+    if kind == "market" and len(given) == 2 + ("quantity" in given) + ("order_type" in given):
+        return _make_intent((symbol, signal, quantity, *_USUAL_TERMS))  # nothing else was said
+    return _with_all_terms(given, symbol, signal, quantity, _one_of(kind, _TYPES, "order_type"))
 
 
 def _with_all_terms(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ticklane.core.errors import ConfigError, DataError
 from ticklane.core.market import SECOND, Bars, Instants, Tick, Timeframe
 from ticklane.data.simulated import simulated_bars
-from ticklane.data.ticks import Blocks, instants_of, ticks_of
+from ticklane.data.ticks import Blocks, PlainTick, instants_of, make_ticks, ticks_of
 from ticklane.interfaces import Clock
 
 ONE_SECOND = Timeframe(SECOND)
@@ -96,6 +96,10 @@ class ReplayFeed:
 
     def ticks(self, after_ns: int | None = None) -> Iterator[Tick]:
         """All ticks later than `after_ns`, without asyncio and without a pace."""
+        return make_ticks(self.walk(after_ns))
+
+    def walk(self, after_ns: int | None = None) -> Iterator[PlainTick]:
+        """The same in plain tuples: what a replay walks through."""
         return chain.from_iterable(self._blocks(after_ns))
 
     async def stream(self, after_ns: int | None = None) -> AsyncIterator[Tick]:
@@ -109,7 +113,7 @@ class ReplayFeed:
                 return
             yield tick
 
-    def _blocks(self, after_ns: int | None) -> Iterator[Iterator[Tick]]:
+    def _blocks(self, after_ns: int | None) -> Iterator[Iterator[PlainTick]]:
         first, last = self._rows(after_ns)
         blocks = Blocks(self._series, self._instants, first, last)
         while not self.is_stopped and (block := blocks.take()) is not None:
@@ -206,12 +210,11 @@ class SimulatedFeed:
     def _ticks_from(self, close: int) -> Iterator[Tick]:
         """Endless ticks; the first one closes `close` timeframes after 1970."""
         for first in itertools.count(close - 1, _BLOCK):
-            yield from ticks_of(
-                [
-                    simulated_bars(self.seed, symbol, self.timeframe, first, first + _BLOCK)
-                    for symbol in self.symbols
-                ]
-            )
+            blocks = [
+                simulated_bars(self.seed, symbol, self.timeframe, first, first + _BLOCK)
+                for symbol in self.symbols
+            ]
+            yield from make_ticks(ticks_of(blocks))
 
     async def _until(self, due_ns: int) -> None:
         """Sleep until the clock says so; at least let the others run."""

@@ -58,6 +58,7 @@ from ticklane.risk.manager import RiskManager, Rule
 from ticklane.risk.sizing import Sizing, read_sizing
 
 _log = logging.getLogger("ticklane.lane")
+PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]  # a Tick, or its three fields
 _FLUSH_SECONDS = 0.25  # what no order waits for is made durable at the latest after this time
 _FLUSH_EVENTS = 512
 _NOTICES_AT_ONCE = 1_000  # a strategy that answers its own orders for ever is parked
@@ -72,7 +73,7 @@ class LaneBeat(Heartbeat):
         super().__init__()
 
     @property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         """The instant the lane is at."""
         return self._data.time_ns
 
@@ -135,8 +136,7 @@ class StrategyRunner:
         self._is_simulated = False
         self._has_chores = self._is_recording = False
         self._outgoing: list[Outgoing] = []
-        self._is_simple = False
-        self._simple: list[tuple[str, StrategyHost, Any, list[Any]]] = []
+        self._simple: tuple[tuple[str, StrategyHost, Any, list[Any]], ...] = ()
 
     # --- before the start ----------------------------------------------------------------------
 
@@ -427,10 +427,12 @@ class StrategyRunner:
         collecting = gc.isenabled()
         gc.disable()  # the lane makes no cycles; the collector would only walk the history
         try:
-            await self._walk(self.feed.ticks(self._after_ns))  # type: ignore[union-attr]
+            await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
             await self._finish("end")
         finally:
             if collecting:
+                gc.freeze()  # what the run has made is old at once, or the next collection,
+                gc.unfreeze()  # meant for young objects, would walk through all of it
                 gc.enable()
 
     async def _pump(self) -> None:
@@ -538,14 +540,14 @@ class StrategyRunner:
         elif isinstance(message, Close):
             await self._close(message)
 
-    async def _walk(self, ticks: Iterable[Tick]) -> None:
+    async def _walk(self, ticks: Iterable[PlainTick]) -> None:
         """Each instant, start to end: prices and fills first, then every strategy whose turn it
         is, then what they want. The hot path: what is constant is looked up once."""
-        data, beat, outgoing = self.last, self._beat, self._outgoing
+        data, beat, outgoing, has_chores = self.last, self._beat, self._outgoing, self._has_chores
         watches, observe = self.broker.watches, self.broker.observe
-        has_chores = self._has_chores
-        for tick in ticks:
-            time_ns, symbols, observed = tick
+        assert self.desk is not None
+        take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
+        for time_ns, symbols, observed in ticks:
             if has_chores and time_ns > self.next_wake_ns:
                 await self._wake_before(time_ns)
             if len(symbols) == 1:
@@ -555,22 +557,31 @@ class StrategyRunner:
             data.updated = symbols
             data.time_ns = time_ns
             if watches:
-                updates = observe(tick)
-                if updates is not None:
-                    await self._take_updates(updates)
-            if self._is_simple:
-                for beat.current, host, on_tick, wishes in self._simple:
+                for update in observe(Tick(time_ns, symbols, observed)):
+                    take(update)
+                    if notices:
+                        await self._notify()
+            simple = self._simple
+            if simple:
+                for beat.current, host, on_tick, wishes in simple:
                     try:
                         answer = on_tick(data)
                     except Exception as error:
                         self._take_hot_fault(host, error)
                         continue
-                    if answer or wishes:
-                        await self._hear(host, answer)
+                    if wishes or answer.__class__ is not list:
+                        if wishes or answer:
+                            await self._hear(host, answer)
+                    elif answer:
+                        host.status.signals += len(answer)
+                        for wish in answer:
+                            decide(host.name, host.symbols, wish, time_ns)
+                        if notices:
+                            await self._notify()
             else:
                 await self._ask(time_ns, symbols, observed)
             if has_chores:
-                self._do_chores(tick)
+                self._do_chores(isinstance(observed[0], Bar))
             if outgoing:
                 await self._settle()
 
@@ -589,13 +600,12 @@ class StrategyRunner:
         """From now on the strategies are called directly."""
         for host in self._in_order:
             host.follow(self.last)
-        self._simple = [(h.name, h, h.on_tick, h.wishes) for h in self._in_order]
-        self._is_simple = True
+        self._simple = tuple((h.name, h, h.on_tick, h.wishes) for h in self._in_order)
 
     def _complicate(self) -> None:
         """Back to the bookkeeping way: something about a strategy has changed."""
-        if self._is_simple:
-            self._is_simple = False
+        if self._simple:
+            self._simple = ()
             for host in self._in_order:
                 host.unfollow()
 
@@ -603,21 +613,19 @@ class StrategyRunner:
         host.note_fault(error)
         self._complicate()
 
-    def _do_chores(self, tick: Tick) -> None:
+    def _do_chores(self, is_close: bool) -> None:
         """What only some wirings need after a tick: schedules and the record."""
         if self.next_wake_ns < NEVER_NS:
             self._next_wake()
         if self._is_recording:
-            self._note_tick(tick)
+            self._note_tick(is_close)
 
     async def _take_late(self, tick: Tick) -> None:
         """A tick that a newer one has overtaken: seen and matched, but nobody is asked."""
         self._complicate()
         self.last.time_ns = tick.time_ns
         put_prices(self.last, zip(tick.symbols, tick.observed, strict=True))
-        updates = self.broker.observe(tick)
-        if updates is not None:
-            await self._take_updates(updates)
+        await self._take_updates(self.broker.observe(tick))
         for host in self._in_order:
             host.see(*tick)
             host.status.merged += 1
@@ -655,7 +663,7 @@ class StrategyRunner:
         for wish in wishes:
             decide(host.name, host.symbols, wish, self.last.time_ns)
 
-    async def _take_updates(self, updates: list[OrderUpdate]) -> None:
+    async def _take_updates(self, updates: Iterable[OrderUpdate]) -> None:
         desk = self.desk
         assert desk is not None
         for update in updates:
@@ -698,9 +706,7 @@ class StrategyRunner:
                     await broker.cancel(order)
                 elif by is not None:
                     await broker.replace(order, by)
-            updates = broker.updates()
-            if updates:
-                await self._take_updates(updates)
+            await self._take_updates(broker.updates())
             if not outgoing:
                 return
 
@@ -710,17 +716,17 @@ class StrategyRunner:
         if self._is_recording:
             self._events.append(event)
 
-    def _note_tick(self, tick: Tick) -> None:
+    def _note_tick(self, is_close: bool) -> None:
         """State, faults, equity and the cursor of this tick."""
         for host in self._in_order:
             text = host.changed_state()
             if text is not None:
                 self._events.append(StateSaved(host.name, self.now_ns, text))
             self._take_fault(host)
-        if any(host.first_tick_ns for host in self._in_order) and isinstance(tick.observed[0], Bar):
+        if is_close and any(host.first_tick_ns for host in self._in_order):
             equity, cash = float(self.portfolio.equity()), self.portfolio.cash
-            self._events.append(EquityMarked(tick.time_ns, equity, cash))
-        self._events.append(TickCompleted(tick.time_ns, self.broker.marks()))
+            self._events.append(EquityMarked(self.now_ns, equity, cash))
+        self._events.append(TickCompleted(self.now_ns, self.broker.marks()))
 
     def _take_fault(self, host: StrategyHost) -> None:
         if host.fault is not None:
