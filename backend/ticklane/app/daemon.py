@@ -13,6 +13,7 @@ from typing import Any
 
 from ticklane.app.build import StrategyRunner, build_runner, read_duration
 from ticklane.app.control_socket import ControlSocket
+from ticklane.app.event_log import EventLog
 from ticklane.app.settings import Settings, environment
 from ticklane.app.systemd import notify, notify_status, watchdog_interval
 from ticklane.core.errors import StorageError, TicklaneError
@@ -50,23 +51,32 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
     `watch(runner)` is called once the lane runs and may return an async context to live in while
     it does (the terminal table). Returns the runner; raises what ended the lane, if an error.
     """
+    seconds = read_duration(settings.duration)  # wrong words are refused before anything begins
     storage = make_storage(settings)
     runner = build_runner(settings, storage)
+    runner.bus.subscribe(EventLog(runner))
     async with AsyncExitStack() as stack:
+        stack.enter_context(_Signals(runner))
         stack.push_async_callback(storage.close)
         await storage.open()
         await stack.enter_async_context(ControlSocket(settings.database_path, _doors(runner)))
-        stack.enter_context(_Signals(runner))
         await runner.start()
         stack.push_async_callback(runner.stop)
         if watch is not None:
             await stack.enter_async_context(watch(runner))
-        await stack.enter_async_context(_attended(runner, settings, storage))
+        await stack.enter_async_context(_attended(runner, storage, seconds))
         notify("READY=1", environment())
-        _log.info("run %s is up on %s", runner.run_id, settings.database_path)
+        _log.info("%s", _greeting(runner, settings))
         await runner.wait()
         notify("STOPPING=1", environment())
+    if runner.error is not None:
+        raise TicklaneError(runner.error)
     return runner
+
+
+def _greeting(runner: StrategyRunner, settings: Settings) -> str:
+    label = f" on {runner.feed.label} prices" if runner.feed and runner.feed.label else ""
+    return f"run {runner.run_id} is up{label}, database {settings.database_path}"
 
 
 def _doors(runner: StrategyRunner) -> dict[str, Callable[..., Awaitable[Any]]]:
@@ -135,11 +145,10 @@ def _cut_off() -> None:
 
 @asynccontextmanager
 async def _attended(
-    runner: StrategyRunner, settings: Settings, storage: StorageService
+    runner: StrategyRunner, storage: StorageService, seconds: float | None
 ) -> AsyncIterator[None]:
     """Whatever goes on beside the lane: the end of the duration, systemd, chores."""
     jobs = [_chores(storage)]
-    seconds = read_duration(settings.duration)
     if seconds is not None:
         jobs.append(_end_after(runner, seconds))
     interval = watchdog_interval(environment())

@@ -1,8 +1,12 @@
-"""Settings: flags, environment, .env and TOML file, in this order; the only reader of os.environ."""
+"""Settings: flags, environment, .env and TOML file, in this order; the only reader of os.environ.
+
+`.env.example` lists what is here; a test compares both.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -20,6 +24,8 @@ from pydantic_settings import (
 from ticklane.core.errors import ConfigError
 
 CONFIG_FILE = "ticklane.toml"
+ENV_FILE = ".env"
+KEYS = ("ALPACA_API_KEY", "ALPACA_API_SECRET")  # of a broker; their values are never shown
 Environment = Mapping[str, str]
 
 
@@ -66,7 +72,9 @@ class Settings(BaseSettings):
         description='{"fixed": 0.01}, {"percent": 0.05}, {"spread_percent": 0.1} or '
         '{"cap": 0.025, "impact": 0.1} of the volume',
     )
-    latency: float = Field(0.0, ge=0, description="seconds an order is on its way")
+    latency: float = Field(
+        0.0, ge=0, le=3600, description="seconds an order is on its way to the paper broker"
+    )
     sizing: dict[str, Decimal] = Field(
         default_factory=dict, description='{"quantity": 10}, {"notional": 5000} or {"percent": 20}'
     )
@@ -79,7 +87,9 @@ class Settings(BaseSettings):
     timeframe: str | None = Field(None, description="bar length (simulated: 1s)")
     calendar: str | None = Field(None, description="market calendar, such as XNYS or 24/7")
     interval: str | float | None = Field(None, description="schedule of all strategies")
-    duration: str | float | None = Field(None, description="end after this time, such as 60s")
+    duration: str | float | None = Field(
+        None, description="end the run after this time, such as 60s; it cannot be resumed then"
+    )
     fresh: bool = Field(False, description="begin a new run even if one can be resumed")
     cancel_on_stop: bool = Field(False, description="cancel open orders at the end")
     keep_equity_days: int | None = Field(None, ge=1, description="thin older equity points")
@@ -112,8 +122,7 @@ def load_settings(config: str | Path | None = None, **flags: Any) -> Settings:
     `config` is a TOML file; without it `ticklane.toml` of the working directory is used when it
     is there. Relative paths in a file are relative to it. Raises ConfigError.
     """
-    path = Path(config) if config is not None else Path(CONFIG_FILE)
-    given = _read_toml(path) if config is not None or path.is_file() else {}
+    given = read_config(config)
     given.update(_from_environment())
     given.update({name: value for name, value in flags.items() if value is not None})
     try:
@@ -122,16 +131,60 @@ def load_settings(config: str | Path | None = None, **flags: Any) -> Settings:
         raise ConfigError(_sentence(error)) from None
 
 
+def read_config(config: str | Path | None = None) -> dict[str, Any]:
+    """The values of a config file, unchecked, its paths made relative to the working directory.
+
+    Empty when none is named and the working directory has none. Raises ConfigError.
+    """
+    path = Path(config) if config is not None else Path(CONFIG_FILE)
+    if config is None and not path.is_file():
+        return {}
+    given = _read_toml(path)
+    for name in ("data_dir", "database"):
+        if isinstance(given.get(name), str):
+            given[name] = path.parent / Path(given[name]).expanduser()
+    if isinstance(given.get("feed"), str):
+        given["feed"] = _beside(path, given["feed"])
+    for block in given.get("strategy", ()):
+        spec = block.get("strategy") if isinstance(block, dict) else None
+        if isinstance(spec, str) and ".py" in spec:
+            block["strategy"] = str(path.parent / Path(spec).expanduser())
+    return given
+
+
 def environment() -> Environment:
     """The process environment, for systemd's protocol."""
     return os.environ
 
 
-def _from_environment() -> dict[str, Any]:
-    """TICKLANE_ variables of the environment, which win over those of a .env file."""
+def present_keys() -> dict[str, bool]:
+    """Which keys of brokers are set in the environment or in .env; never what they are."""
+    merged = _merged_environment()
+    return {name: bool(merged.get(name)) for name in KEYS}
+
+
+def _beside(config: Path, feed: str) -> str:
+    """The recorded prices of a config file are looked for beside it."""
+    kind, colon, path = feed.partition(":")
+    if kind != "replay" or not path:
+        return feed
+    return f"{kind}{colon}{config.parent / Path(path).expanduser()}"
+
+
+def _merged_environment() -> dict[str, str]:
+    """The environment, which wins over a .env file; what is empty counts as not set."""
     from dotenv import dotenv_values
 
-    merged = {**dotenv_values(".env"), **os.environ}
+    try:
+        merged = {**dotenv_values(ENV_FILE), **os.environ}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the file {ENV_FILE} cannot be read ({_why(error)}).") from None
+    return {name: value for name, value in merged.items() if value}
+
+
+def _from_environment() -> dict[str, Any]:
+    """The TICKLANE_ variables as settings."""
+    merged = _merged_environment()
     known = {f"TICKLANE_{name}".upper() for name in Settings.model_fields}
     for name in merged:
         is_ours = name.upper().startswith("TICKLANE_")
@@ -142,35 +195,50 @@ def _from_environment() -> dict[str, Any]:
     try:
         return source()
     except ValueError as error:
-        cause = error.__cause__ or error
-        raise ConfigError(f"{error} ({cause}); write it as JSON.") from None
+        named = re.search('field "(.+?)"', str(error))
+        name = f"TICKLANE_{named[1]}".upper() if named else "a TICKLANE_ variable"
+        raise ConfigError(f"{name} must be JSON ({error.__cause__ or error}).") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"the config file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the config file {path} cannot be read: {error}.") from None
+        raise ConfigError(f"the config file {path} cannot be read ({_why(error)}).") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the config file {path} is not valid TOML: {error}.") from None
-    for name in ("data_dir", "database"):
-        if isinstance(given.get(name), str):
-            given[name] = path.parent / given[name]
-    for block in given.get("strategy", ()):
-        spec = block.get("strategy") if isinstance(block, dict) else None
-        if isinstance(spec, str) and ".py" in spec:
-            block["strategy"] = str(path.parent / spec)
-    return given
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return error.strerror or str(error)
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = _where(first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"the setting {where!r} is unknown; known are {', '.join(sorted(Settings.model_fields))}."
+        known = ", ".join(sorted(Settings.model_fields))
+        return f"the setting {where} is unknown; known are {known}."
     if first["type"] == "missing":
-        return f"the setting {where!r} is missing."
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    return f"the setting {where} is {first['input']!r}, but: {message}."
+        return f"the setting {where} is missing."
+    message = first["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be", 1).rstrip(".")
+    return f"the setting {where} is {first['input']!r}, but {message[:1].lower()}{message[1:]}."
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    """`("strategy", 0, "cash")` as people count: cash of strategy 1."""
+    if len(place) > 2 and place[0] == "strategy" and isinstance(place[1], int):
+        return f"{place[2]!r} of strategy {place[1] + 1}"
+    if place and place[0] == "strategy" and len(place) == 2:
+        return f"strategy {int(place[1]) + 1}"
+    return repr(".".join(str(part) for part in place if not _is_branch(part)))
+
+
+def _is_branch(part: int | str) -> bool:
+    """The names that pydantic gives to the members of a union, which say nothing to users."""
+    return part in ("str", "float", "int")

@@ -70,6 +70,7 @@ class Venue:
         self.instrument_of = instrument_of
         self.costs, self.slippage = costs, slippage
         self.latency_ns = latency_ns
+        self._is_plain = slippage is NO_SLIPPAGE  # nothing but the rules makes the price
         self.limit_to_quote_size, self.target_first = limit_to_quote_size, target_first
         self.calendars = dict(calendars or {})
         self.working: dict[str, list[Working]] = {}
@@ -215,7 +216,7 @@ class Venue:
         working = Working(order, active_ns, cost)
         if self.calendars:
             working.calendar = self._calendar(self.instrument_of(order.symbol))
-        if order.time_in_force is not _GTC or working.calendar is not None:
+        if order.time_in_force is not _GTC or working.calendar or order.notional is not None:
             working.is_plain = False
             working.expires_ns = sessions.first_expiry(working)
         lane = self.working.get(order.symbol)
@@ -255,17 +256,26 @@ class Venue:
     # --- matching ----------------------------------------------------------------------------
 
     def _match(self, lane: list[Working], seen: Observation) -> None:
-        room = None if self.slippage is NO_SLIPPAGE else self.slippage.room(seen)
         working = lane[0]
-        if len(lane) == 1 and working.is_plain and room is None and seen.__class__ is not Quote:
+        if len(lane) == 1 and working.is_plain and self._is_plain and seen.__class__ is not Quote:
             if seen.open_ns >= working.active_ns:  # type: ignore[union-attr]
-                found = match_bar(working.terms, seen)  # type: ignore[arg-type]
-                if found is not None:
-                    self._execute(working, found, seen, None)
-        elif isinstance(seen, Quote) and self.limit_to_quote_size:
+                self._match_plain(working, seen)  # type: ignore[arg-type]
+            return
+        room = None if self.slippage is NO_SLIPPAGE else self.slippage.room(seen)
+        if isinstance(seen, Quote) and self.limit_to_quote_size:
             self._match_all(lane, seen, _Room(exact(seen.ask_size), exact(seen.bid_size)))
         else:
             self._match_all(lane, seen, None if room is None else _Room.shared(room))
+
+    def _match_plain(self, working: Working, bar: Bar) -> None:
+        """The usual case: one order in the symbol, alone, of a known size and without slippage."""
+        if working.terms.type is _MARKET:
+            price = exact(bar.open)
+            self._fill(working, working.remaining, price, "market_at_open", bar.open_ns, bar, False)
+            return
+        found = match_bar(working.terms, bar)
+        if found is not None:
+            self._execute(working, found, bar, None)
 
     def _match_all(self, lane: list[Working], seen: Observation, room: _Room | None) -> None:
         expired = Refusal("expired", "the session of this day order is over.")
@@ -303,23 +313,38 @@ class Venue:
     def _execute(
         self, working: Working, match: Match, seen: Observation, room: _Room | None
     ) -> None:
-        order = working.order
         price, quantity = exact(match.price), working.remaining
-        if room is not None or order.notional is not None or self.slippage is not NO_SLIPPAGE:
+        if room is not None or not self._is_plain or working.order.notional is not None:
             quantity, price = self._size(working, match, seen, room)
-        if order.type is not _MARKET:
+        if working.terms.type is not _MARKET:
             working.trigger()
         if quantity <= ZERO:
             return
-        fee = ZERO
+        at_open = match.phase == AT_OPEN and isinstance(seen, Bar)
+        filled_ns = seen.open_ns if at_open else seen.close_ns  # type: ignore[union-attr]
+        if self._fill(working, quantity, price, match.rule, filled_ns, seen, match.is_maker):
+            if room is not None:
+                room.take(working.is_buy, quantity)
+
+    def _fill(
+        self,
+        working: Working,
+        quantity: Decimal,
+        price: Decimal,
+        rule: str,
+        filled_ns: int,
+        seen: Observation,
+        is_maker: bool,
+    ) -> bool:
+        """Book one execution, unless the account cannot carry it."""
+        order, fee = working.order, ZERO
         if self.costs is not NO_COSTS:
-            fee = self.costs.fee(quantity, price, match.is_maker, not working.fills)
+            fee = self.costs.fee(quantity, price, is_maker, not working.fills)
         refusal = self._fill_refusal(working, quantity, price, fee)
         if refusal is not None:
             self._drop(working, _REJECTED, refusal)
-            return
+            return False
         working.fills = number = working.fills + 1
-        at_open = match.phase == AT_OPEN and seen.__class__ is not Quote
         fill = make_fill(
             (
                 order.id,
@@ -329,8 +354,8 @@ class Venue:
                 quantity if working.is_buy else -quantity,
                 price,
                 fee,
-                seen.open_ns if at_open else seen.close_ns,  # type: ignore[union-attr]
-                match.rule,
+                filled_ns,
+                rule,
                 self.now_ns,
                 seen,
                 None,
@@ -338,9 +363,8 @@ class Venue:
             )
         )
         self.account.book(fill)
-        if room is not None:
-            room.take(working.is_buy, quantity)
         self._after_fill(working, fill, quantity)
+        return True
 
     def _size(
         self, working: Working, match: Match, seen: Observation, room: _Room | None

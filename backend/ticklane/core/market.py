@@ -140,6 +140,9 @@ class MarketData(dict[str, Any]):
     def _refuse(self, *_arguments: Any, **_named: Any) -> Any:
         raise StrategyError("market_data is read-only; keep values of your own in self.state.")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # a copy is a dict of the copier's own
+
     __setitem__ = __delitem__ = __ior__ = _refuse
     update = pop = popitem = setdefault = clear = _refuse
 
@@ -162,7 +165,7 @@ class Timeframe:
         """Read `"1m"`, `"15m"`, `"1h"`, `"1d"` or a timedelta; raises ConfigError otherwise."""
         if isinstance(text, Timeframe):
             return text
-        if isinstance(text, timedelta):
+        if isinstance(text, timedelta) and text > timedelta(0):
             return cls(text // timedelta(microseconds=1) * 1000)
         found = re.fullmatch(r"\s*(\d+)\s*([smhdSHD])\s*", str(text))
         if not found or int(found[1]) == 0:

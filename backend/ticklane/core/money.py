@@ -1,6 +1,7 @@
 """Exact money: how numbers enter as Decimal and how amounts are rounded."""
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from numbers import Integral, Real
 from typing import Any
 
 from ticklane.core.errors import ConfigError
@@ -8,6 +9,7 @@ from ticklane.core.errors import ConfigError
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CASH_STEP = Decimal("0.00000001")  # fees and cash amounts are kept to 1e-8, half-even
+_WIDE = Context(prec=60)  # an order that nobody could pay for is refused, not an arithmetic error
 
 
 def exact(value: float) -> Decimal:
@@ -38,16 +40,20 @@ def _slow(value: Any, field: str) -> Decimal:
     if isinstance(value, bool):
         raise ConfigError(f"{field} is {value!r}, but must be a number, not true or false.")
     try:
-        if isinstance(value, (str, int)):
+        if isinstance(value, str | Decimal):
             return Decimal(value)
-        return Decimal(repr(float(value)))  # numpy scalars
-    except (InvalidOperation, TypeError, ValueError):
-        raise ConfigError(f"{field} is {value!r}, but must be a number.") from None
+        if isinstance(value, Integral):
+            return Decimal(int(value))
+        if isinstance(value, Real):  # numpy's floats among them, its bool not
+            return Decimal(repr(float(value)))
+    except (InvalidOperation, OverflowError, ValueError):
+        pass
+    raise ConfigError(f"{field} is {value!r}, but must be a number.")
 
 
 def to_cash(amount: Decimal) -> Decimal:
     """Round an amount of money to 1e-8, half-even."""
-    return amount.quantize(CASH_STEP, ROUND_HALF_EVEN)
+    return amount.quantize(CASH_STEP, ROUND_HALF_EVEN, _WIDE)
 
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:

@@ -1,7 +1,12 @@
 """Books: what each strategy has done with its part of the account, and the account's net.
 
-All amounts are exact Decimals. For any sequence of fills:
+All amounts are exact Decimals. For any sequence of fills, exactly:
 cash + sum of position costs = deposits + realised profit - fees.
+
+A fee in the base coin never touches the cash: the fill is booked as the quantity that was really
+received (or given away), at its price, and the coins kept back count as a fee of their value at
+that price. So `fees`, the profit of a trade and the line above hold for either kind of fee, and
+cash = deposits - values of the fills - fees paid in cash.
 """
 
 from __future__ import annotations
@@ -38,7 +43,7 @@ class Book:
         self.strategy = strategy
         self.deposits = cash
         self.cash = cash
-        self.fees: Decimal = ZERO  # paid in the account currency
+        self.fees: Decimal = ZERO  # those in the base coin at the price of their fill
         self.positions: dict[str, Position] = {}
 
     def apply(self, fill: Fill) -> Trade | None:
@@ -47,15 +52,17 @@ class Book:
         if position is None:
             position = self.positions[fill.symbol] = Position(fill.symbol, self.strategy)
         amount = (fill.quantity * fill.price).quantize(CASH_STEP)
-        if fill.fee_asset is None:
-            trade = position.apply(fill, amount)
-            self.fees += fill.fee
-            self.cash -= amount + fill.fee
-            return trade
-        trade = position.apply(fill._replace(fee=ZERO), amount)
-        position.reduce_by_fee(fill.fee)
         self.cash -= amount
-        return trade
+        fee = fill.fee
+        if fee and fill.fee_asset is None:
+            self.fees += fee
+            self.cash -= fee
+        elif fee:
+            in_cash = (fee * fill.price).quantize(CASH_STEP)
+            self.fees += in_cash
+            amount -= in_cash
+            fill = fill._replace(quantity=fill.quantity - fee, fee=in_cash)
+        return position.apply(fill, amount)
 
     def quantity(self, symbol: str) -> Decimal:
         """The signed quantity held of a symbol; zero when flat."""
@@ -154,7 +161,7 @@ class BookView:
 
     @property
     def fees(self) -> Decimal:
-        """Fees paid so far in the account currency."""
+        """Fees paid so far; those taken in coins at the price of their fill."""
         return sum((book.fees for book in self._books.values()), ZERO)
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from ticklane.core.market import to_datetime
 from ticklane.core.money import CASH_STEP, ZERO
@@ -45,6 +47,9 @@ class Trade(NamedTuple):
         return self.closed_ns is None
 
 
+_make_trade: Callable[[tuple[Any, ...]], Trade] = partial(tuple.__new__, Trade)
+
+
 class Position:
     """What is held of one symbol: signed quantity and total cost, from which averages derive.
 
@@ -57,14 +62,12 @@ class Position:
         "entered",
         "entry_amount",
         "exit_amount",
-        "exited",
         "opened_ns",
         "quantity",
         "realised_profit",
         "strategy",
         "symbol",
         "trip_fees",
-        "trip_realised",
     )
 
     def __init__(self, symbol: str, strategy: str = "") -> None:
@@ -73,16 +76,15 @@ class Position:
         self.quantity: Decimal = ZERO
         self.cost: Decimal = ZERO
         self.realised_profit: Decimal = ZERO  # of everything closed so far, before fees
-        self._begin_trip(0)
+        self._open_trip(0, ZERO, ZERO, ZERO)
 
-    def _begin_trip(self, opened_ns: int) -> None:
+    def _open_trip(self, opened_ns: int, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
+        """Begin a round trip from flat; its amounts are signed like the quantity."""
         self.opened_ns = opened_ns
-        self.entered: Decimal = ZERO
-        self.entry_amount: Decimal = ZERO
-        self.exited: Decimal = ZERO
-        self.exit_amount: Decimal = ZERO
-        self.trip_realised: Decimal = ZERO
-        self.trip_fees: Decimal = ZERO
+        self.quantity = self.entered = quantity
+        self.cost = self.entry_amount = amount
+        self.exit_amount = ZERO
+        self.trip_fees = fee
 
     @property
     def average_price(self) -> Decimal:
@@ -101,75 +103,64 @@ class Position:
         """
         quantity, held = fill.quantity, self.quantity
         if not held:
-            self._begin_trip(fill.filled_ns)
-            self._enter(quantity, amount, fill.fee)
+            self._open_trip(fill.filled_ns, quantity, amount, fill.fee)
             return None
-        if (quantity > 0) is (held > 0):
-            self._enter(quantity, amount, fill.fee)
+        self.trip_fees += fill.fee
+        if (quantity > ZERO) is (held > ZERO):
+            self.quantity += quantity
+            self.cost += amount
+            self.entered += quantity
+            self.entry_amount += amount
             return None
         rest = held + quantity
-        if rest and (rest > 0) is not (held > 0):
-            return self._flip(fill, amount, rest)
-        self._leave(quantity, amount, fill.fee)
-        return None if rest else self._close_trip(fill.filled_ns)
-
-    def _enter(self, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
-        self.quantity += quantity
-        self.cost += amount
-        self.entered += quantity
-        self.entry_amount += amount
-        self.trip_fees += fee
-
-    def _leave(self, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
-        if quantity == -self.quantity:
-            part = self.cost
-        else:
-            part = (self.cost * -quantity / self.quantity).quantize(CASH_STEP)
-        profit = -amount - part
-        self.quantity += quantity
-        self.cost -= part
-        self.exited -= quantity
-        self.exit_amount -= amount
-        self.realised_profit += profit
-        self.trip_realised += profit
-        self.trip_fees += fee
+        if not rest:
+            return self._close_trip(amount, fill.filled_ns)
+        if (rest > ZERO) is (held > ZERO):
+            part = (self.cost * -quantity / held).quantize(CASH_STEP)
+            self.realised_profit -= amount + part
+            self.exit_amount -= amount
+            self.quantity = rest
+            self.cost -= part
+            return None
+        return self._flip(fill, amount, rest)
 
     def _flip(self, fill: Fill, amount: Decimal, rest: Decimal) -> Trade:
-        closing = -self.quantity
-        closing_amount = (amount * closing / fill.quantity).quantize(CASH_STEP)
-        closing_fee = (fill.fee * closing / fill.quantity).quantize(CASH_STEP)
-        self._leave(closing, closing_amount, closing_fee)
-        trade = self._close_trip(fill.filled_ns)
-        self._begin_trip(fill.filled_ns)
-        self._enter(rest, amount - closing_amount, fill.fee - closing_fee)
+        share = -self.quantity / fill.quantity
+        closing_amount = (amount * share).quantize(CASH_STEP)
+        closing_fee = (fill.fee * share).quantize(CASH_STEP)
+        opening_fee = fill.fee - closing_fee
+        self.trip_fees -= opening_fee
+        trade = self._close_trip(closing_amount, fill.filled_ns)
+        self._open_trip(fill.filled_ns, rest, amount - closing_amount, opening_fee)
         return trade
 
-    def reduce_by_fee(self, fee: Decimal) -> None:
-        """Take a fee charged in the base coin out of the quantity; the cost stays."""
-        self.quantity -= fee
-
-    def _close_trip(self, closed_ns: int) -> Trade:
-        return self._trade(self.exit_amount / self.exited, closed_ns, self.trip_realised)
+    def _close_trip(self, amount: Decimal, closed_ns: int) -> Trade:
+        """Sell (or buy back) all that is left for `amount`, signed like the fill."""
+        self.realised_profit -= amount + self.cost
+        self.exit_amount -= amount
+        self.quantity = self.cost = ZERO
+        return self._trade(self.exit_amount, closed_ns)
 
     def open_trade(self, price: Decimal) -> Trade | None:
         """The present round trip marked at `price`, or None when flat."""
         if not self.quantity:
             return None
-        amount = self.exit_amount + self.quantity * price
-        profit = self.trip_realised + self.unrealised_profit(price)
-        return self._trade(amount / self.entered, None, profit)
+        return self._trade(self.exit_amount + self.quantity * price, None)
 
-    def _trade(self, exit_price: Decimal, closed_ns: int | None, profit: Decimal) -> Trade:
-        entered = self.entered
-        return Trade(
-            self.strategy,
-            self.symbol,
-            Side.BUY if entered > 0 else Side.SELL,
-            abs(entered),
-            self.entry_amount / entered,
-            exit_price,
-            self.opened_ns,
-            closed_ns,
-            profit - self.trip_fees,
-            self.trip_fees,
+    def _trade(self, exit_amount: Decimal, closed_ns: int | None) -> Trade:
+        entered, fees = self.entered, self.trip_fees
+        is_long = entered > ZERO
+        return _make_trade(
+            (
+                self.strategy,
+                self.symbol,
+                Side.BUY if is_long else Side.SELL,
+                entered if is_long else -entered,
+                self.entry_amount / entered,
+                exit_amount / entered,
+                self.opened_ns,
+                closed_ns,
+                exit_amount - self.entry_amount - fees,
+                fees,
+            )
         )

@@ -74,6 +74,7 @@ _NUMBERS = frozenset(
         "leverage",
     }
 )
+_LARGEST = Decimal("1e15")  # a price times a quantity stays well inside 28 digits
 _NO_TEXT = ""
 _make_intent: Callable[[tuple[Any, ...]], Intent] = partial(tuple.__new__, Intent)
 _USUAL_TERMS = tuple(Intent("", Signal.HOLD))[3:]
@@ -101,6 +102,8 @@ def read_intent(wish: Any) -> Intent:
         symbol, signal = given["symbol"], _SIGNALS[given["signal"]]
     except (KeyError, TypeError):
         raise ConfigError(_what_is_missing(given)) from None
+    if symbol.__class__ is not str and not isinstance(symbol, str):
+        raise ConfigError(f"symbol is {symbol!r}, but must be a text.")
     if len(given) == 2:
         return _make_intent((symbol, signal, None, *_USUAL_TERMS))
     return _with_terms(given, symbol, signal)
@@ -110,12 +113,13 @@ def _with_terms(given: Mapping[str, Any], symbol: str, signal: Signal) -> Intent
     quantity = given.get("quantity")
     if quantity is not None:
         quantity = to_decimal(quantity, "quantity")
-        if quantity <= ZERO:
-            raise ConfigError(f"quantity is {quantity}, but must be above zero.")
+        if not ZERO < quantity <= _LARGEST:
+            raise ConfigError(_out_of_bounds(quantity, "quantity"))
     kind = given.get("order_type", "market")
     if kind == "market" and len(given) == 2 + ("quantity" in given) + ("order_type" in given):
         return _make_intent((symbol, signal, quantity, *_USUAL_TERMS))  # nothing else was said
-    return _with_all_terms(given, symbol, signal, quantity, _one_of(kind, _TYPES, "order_type"))
+    kind = _MARKET if kind is None else _one_of(kind, _TYPES, "order_type")
+    return _with_all_terms(given, symbol, signal, quantity, kind)
 
 
 def _with_all_terms(
@@ -148,9 +152,14 @@ def _with_all_terms(
 
 def _positive(value: Any, field: str) -> Decimal:
     number = to_decimal(value, field)
-    if number <= 0:
-        raise ConfigError(f"{field} is {value}, but must be above zero.")
+    if not ZERO < number <= _LARGEST:
+        raise ConfigError(_out_of_bounds(number, field))
     return number
+
+
+def _out_of_bounds(number: Decimal, field: str) -> str:
+    bound = "above zero" if number <= 0 else f"at most {_LARGEST}"
+    return f"{field} is {number}, but must be {bound}."
 
 
 def _one_of(value: Any, choices: Mapping[Any, Any], field: str) -> Any:
@@ -172,12 +181,24 @@ _NEEDS = {
     OrderType.STOP: ("stop_price",),
     OrderType.STOP_LIMIT: ("stop_price", "limit_price"),
 }
+_USED_BY = {
+    "limit_price": (OrderType.LIMIT, OrderType.STOP_LIMIT),
+    "stop_price": (OrderType.STOP, OrderType.STOP_LIMIT),
+    "trail_amount": (OrderType.TRAILING_STOP,),
+    "trail_percent": (OrderType.TRAILING_STOP,),
+}
 
 
 def _check_terms(intent: Intent) -> None:
     for field in _NEEDS.get(intent.order_type, ()):
         if getattr(intent, field) is None:
             raise ConfigError(f"a {intent.order_type} order needs {field}; give it a price.")
+    for field, kinds in _USED_BY.items():
+        if getattr(intent, field) is not None and intent.order_type not in kinds:
+            raise ConfigError(
+                f"{field} is {getattr(intent, field)}, but a {intent.order_type} order has no use "
+                f"for it; set order_type to {' or '.join(kinds)}."
+            )
     trails = (intent.trail_amount is not None) + (intent.trail_percent is not None)
     if intent.order_type is OrderType.TRAILING_STOP and trails != 1:
         raise ConfigError("a trailing_stop order needs either trail_amount or trail_percent.")

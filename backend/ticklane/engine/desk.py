@@ -200,10 +200,11 @@ class Desk:
             if refusal is not None:
                 one.status = _DENIED
                 one.reason_code, one.reason = refusal
-            elif one.symbol in self.open:
-                self.open[one.symbol][one.id] = one
             else:
-                self.open[one.symbol] = {one.id: one}
+                lane = self.open.get(one.symbol)
+                if lane is None:
+                    lane = self.open[one.symbol] = {}
+                lane[one.id] = one
             self.orders[one.id] = one
             if self.tape is not None:
                 self.tape.orders.append(one)
@@ -296,16 +297,11 @@ class Desk:
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
         order.advance(status, reason)
         if status in TERMINAL:
-            self._close_order(order)
+            self.open[order.symbol].pop(order_id, None)
         if self.events is not None:
             self._journal(order, before, at_ns, evidence)
         if self.order_listeners:
             self._notify_order(order)
-
-    def _close_order(self, order: Order) -> None:
-        lane = self.open.get(order.symbol)
-        if lane is not None and lane.pop(order.id, None) is not None and not lane:
-            del self.open[order.symbol]
 
     def _book(self, order: Order, fill: Fill) -> None:
         quantity = fill.quantity

@@ -692,7 +692,8 @@ class StrategyRunner:
 
     async def _settle(self) -> None:
         """Make intents durable, send them, and take the broker's answers, until all is quiet."""
-        outgoing, broker = self._outgoing, self.broker
+        outgoing, broker, desk = self._outgoing, self.broker, self.desk
+        assert desk is not None
         self._beat.current = None
         while True:
             if self._is_recording and outgoing:
@@ -706,7 +707,10 @@ class StrategyRunner:
                     await broker.cancel(order)
                 elif by is not None:
                     await broker.replace(order, by)
-            await self._take_updates(broker.updates())
+            for update in broker.updates():
+                desk.take(update)
+                if desk.notices:
+                    await self._notify()
             if not outgoing:
                 return
 

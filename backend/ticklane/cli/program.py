@@ -1,0 +1,116 @@
+"""The `ticklane` command: its subcommands, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ticklane._version import __version__
+from ticklane.cli import backtesting, keeping, looking, running, steering
+from ticklane.core.errors import TicklaneError
+
+INTERRUPTED = 130
+
+
+class _Program(TyperGroup):
+    """Turns what went wrong in a command into one sentence on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            done = super().invoke(ctx)
+            sys.stdout.flush()  # a reader that went away is noticed here, not at exit
+        except BrokenPipeError:
+            _leave_pipe()
+            raise typer.Exit(0) from None
+        except TicklaneError as error:
+            _complain(str(error))
+            raise typer.Exit(1) from None
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            _complain(f"{error.strerror or error}{where}.")
+            raise typer.Exit(1) from None
+        return done
+
+
+app = typer.Typer(
+    cls=_Program,
+    name="ticklane",
+    help="One lane for trading strategies: the same class on history, on paper and on a real "
+    "account.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"ticklane {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """What stands before the name of a command."""
+
+
+for commands in (running, backtesting, looking, steering, keeping):
+    commands.add_to(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    0: done, 1: refused or failed with one sentence on stderr, 2: wrong usage, 130: Ctrl-C.
+    """
+    program = typer.main.get_command(app)
+    try:
+        code = program.main(arguments, prog_name="ticklane", standalone_mode=False)
+    except typer.TyperException as error:
+        _explain(error)
+        return int(error.exit_code)
+    except typer.Abort:
+        _complain("nothing was done.")
+        return 1
+    except SystemExit as error:  # typer's answer to a pipe that closed during --help
+        return 0 if _is_pipe_closed() else int(error.code or 0)
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: typer.TyperException) -> None:
+    """Wrong usage: what it would have been, and what is wrong."""
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        hint = f"Try '{context.command_path} --help' for help."
+        print(context.get_usage(), hint, "", sep="\n", file=sys.stderr)
+    _complain(error.format_message())
+
+
+def _complain(sentence: str) -> None:
+    """One line, whatever is in it."""
+    print("Error:", " ".join(sentence.split()), file=sys.stderr)
+
+
+def _leave_pipe() -> None:
+    """Nobody reads any more: let the interpreter flush into nothing at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_pipe_closed() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error.errno == errno.EPIPE
+    return False
