@@ -130,15 +130,15 @@ class Cross(StrategyInterface):
     """W1 as an author would write it for any number of symbols."""
 
     def on_start(self) -> None:
-        self.averages = {symbol: (SMA(10), SMA(30)) for symbol in self.symbols}
+        self.averages = {symbol: (SMA(10).update, SMA(30).update) for symbol in self.symbols}
         self.long = dict.fromkeys(self.symbols, False)
 
     def on_tick(self, market_data: Any) -> Any:
         intents = []
         for symbol in market_data.updated:
-            fast, slow = self.averages[symbol]
+            update_fast, update_slow = self.averages[symbol]
             close = market_data[symbol].close
-            f, s = fast.update(close), slow.update(close)
+            f, s = update_fast(close), update_slow(close)
             if f > s and not self.long[symbol]:
                 self.long[symbol] = True
                 intents.append({"symbol": symbol, "signal": Signal.BUY, "quantity": QUANTITY})

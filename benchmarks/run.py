@@ -111,12 +111,13 @@ def _ratio(speed: dict[str, list[float]], above: str, below: str) -> float:
 # --- memory ----------------------------------------------------------------------------------------
 
 _MEMORY = """
-import resource, sys
+import sys
 sys.path.insert(0, {here!r})
 import loops, ticklane
 data = loops.frames(loops.prices(1, {bars}))
 ticklane.backtest(loops.Cross({{"name": "bench", "symbols": list(data)}}), data, cash=loops.CASH)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = open("/proc/self/status").read()  # ru_maxrss would tell the parent's peak as well
+print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 """
 
 

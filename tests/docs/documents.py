@@ -21,6 +21,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -106,17 +107,20 @@ class Desk:
         self.module = ModuleType("snippets")
         self.daemons: list[subprocess.Popen[str]] = []
 
-    def run(self, blocks: list[Block]) -> None:
-        """Run the blocks and compare what they print with what the page shows."""
+    def write_files(self, blocks: Iterable[Block]) -> None:
+        """Write the blocks that are files."""
         for block in blocks:
             if block.mark.startswith("file: "):
                 (self.folder / block.mark.removeprefix("file: ")).write_text(block.text, "utf-8")
+
+    def run(self, blocks: Sequence[Block]) -> None:
+        """Run the blocks and compare what they print with what the page shows."""
         for block, following in zip(blocks, [*blocks[1:], None], strict=True):
             if block.mark or block.kind not in RUNNERS:
                 continue
             said = RUNNERS[block.kind](self, block)
             if following is not None and following.kind == "text":
-                assert trimmed(said) == trimmed(following.text), f"{following.place} says otherwise"
+                check_output(following, said)
 
     def python(self, block: Block) -> str:
         """Execute a block; line numbers in a traceback are those of the page."""
@@ -174,6 +178,11 @@ class Desk:
         for daemon in self.daemons:
             daemon.terminate()
             daemon.communicate(timeout=20)
+
+
+def check_output(shown: Block, said: str) -> None:
+    """Compare what the page shows with what was printed."""
+    assert trimmed(said) == trimmed(shown.text), f"{shown.place} shows something else"
 
 
 RUNNERS = {"python": Desk.python, "console": Desk.console, "toml": Desk.toml}

@@ -6,10 +6,11 @@ Cash is added up exactly in Decimals and turned into floats only where it change
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from operator import attrgetter
-from typing import TypeVar
+from itertools import accumulate
+from operator import attrgetter, itemgetter, sub
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +41,16 @@ class EquityCurve:
         return len(self.times)
 
 
-@dataclass(slots=True)
-class _Steps:
+class _Steps(NamedTuple):
     """What fills did to one symbol: quantity held and price paid after each."""
 
-    seen_ns: list[int] = field(default_factory=list)
-    quantity: list[float] = field(default_factory=list)
-    price: list[float] = field(default_factory=list)
-    held: Decimal = ZERO
+    seen_ns: list[int]
+    quantity: list[float]
+    price: list[float]
 
 
-@dataclass(slots=True)
-class _Ledger:
-    """Cash and number of symbols held after each fill, and the steps of each symbol."""
+class _Ledger(NamedTuple):
+    """Cash and number of symbols held after each fill (first: before), steps of each symbol."""
 
     seen_ns: list[int]
     cash: list[float]
@@ -108,26 +106,38 @@ def _clip(close_ns: Instants, first_ns: int | None, last_ns: int | None) -> Inst
 
 
 def _book(fills: Sequence[Fill], cash: Decimal) -> _Ledger:
-    ledger, count = _Ledger([], [float(cash)], [0], {}), 0
-    for fill in sorted(fills, key=attrgetter("seen_ns")):
-        steps = ledger.symbols.get(fill.symbol)
-        if steps is None:
-            steps = ledger.symbols[fill.symbol] = _Steps()
-        before = steps.held
-        cash -= (fill.quantity * fill.price).quantize(CASH_STEP)
-        steps.held += fill.quantity
-        if fill.fee_asset is None:
-            cash -= fill.fee
-        else:  # charged in the base coin: less is held, cash is not touched
-            steps.held -= fill.fee
-        count += bool(steps.held) - bool(before)
-        ledger.seen_ns.append(fill.seen_ns)
-        ledger.cash.append(float(cash))
-        ledger.held.append(count)
-        steps.seen_ns.append(fill.seen_ns)
-        steps.quantity.append(float(steps.held))
-        steps.price.append(float(fill.price))
-    return ledger
+    ordered = sorted(fills, key=attrgetter("seen_ns"))
+    spent = [
+        (fill.quantity * fill.price).quantize(CASH_STEP)
+        + (fill.fee if fill.fee_asset is None else ZERO)
+        for fill in ordered
+    ]
+    by_symbol: dict[str, list[Fill]] = {}
+    for fill in ordered:
+        by_symbol.setdefault(fill.symbol, []).append(fill)
+    moves: list[tuple[int, int]] = []
+    symbols = {}
+    for symbol, own in by_symbol.items():
+        held = list(accumulate(_received(fill) for fill in own))
+        seen_ns = [fill.seen_ns for fill in own]
+        symbols[symbol] = _Steps(
+            seen_ns, list(map(float, held)), [float(fill.price) for fill in own]
+        )
+        flags = [0, *map(int, map(bool, held))]
+        moves += zip(seen_ns, map(sub, flags[1:], flags), strict=True)
+    if len(symbols) > 1:
+        moves.sort(key=itemgetter(0))
+    return _Ledger(
+        [fill.seen_ns for fill in ordered],
+        list(map(float, accumulate(spent, sub, initial=cash))),
+        list(accumulate((move for _, move in moves), initial=0)),
+        symbols,
+    )
+
+
+def _received(fill: Fill) -> Decimal:
+    """The quantity that arrived: a fee charged in the base coin is kept back."""
+    return fill.quantity if fill.fee_asset is None else fill.quantity - fill.fee
 
 
 def _places(times: Instants, seen_ns: Sequence[int]) -> Places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -10,20 +11,20 @@ from ticklane.core.market import to_ns
 from ticklane.storage.reader import Reader
 
 
-def unfinished_runs(database: Path) -> list[str]:
-    """The ids of the runs that a start could resume; raises StorageError without a database."""
-    return [run for run, _ in _unfinished(database)]
-
-
-async def end_runs(database: Path) -> list[str]:
+async def end_runs(database: Path, confirm: Callable[[list[str]], object]) -> list[str]:
     """End every unfinished run at the last instant it has seen; returns their ids.
 
-    Raises StorageError, naming the process, while a daemon has the database.
+    `confirm` is called with the ids, if there are any, before anything is written, and may raise
+    to leave it so. Raises StorageError without a database, and, naming the process, while a
+    daemon has it.
     """
     from ticklane.storage.service import StorageService
 
+    Reader(database).close()  # the service would make a database where there is none
     async with StorageService(database) as storage:
         found = _unfinished(database)
+        if found:
+            confirm([run for run, _ in found])
         for run, at_ns in found:
             await storage.record(run, [RunStopped(run, at_ns, "end")])
     return [run for run, _ in found]

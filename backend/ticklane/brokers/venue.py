@@ -106,8 +106,8 @@ class Venue:
         """Put `by` in the place of a working order, which keeps what it has filled."""
         old = self.by_id.get(order_id)
         if old is None:
-            refusal = Refusal("not_open", f"order {order_id} is not open any more.")
-            self._say(by, _REJECTED, self.now_ns, refusal)
+            gone = Refusal("not_open", f"order {order_id} is not open any more.")
+            self._say(by, _REJECTED, self.now_ns, gone)
             return
         cost, old.cost = old.cost, ZERO
         refusal, new_cost = self._judge(by, self.now_ns, instead_of=old)
@@ -322,9 +322,11 @@ class Venue:
             return
         at_open = match.phase == AT_OPEN and isinstance(seen, Bar)
         filled_ns = seen.open_ns if at_open else seen.close_ns  # type: ignore[union-attr]
-        if self._fill(working, quantity, price, match.rule, filled_ns, seen, match.is_maker):
-            if room is not None:
-                room.take(working.is_buy, quantity)
+        has_filled = self._fill(
+            working, quantity, price, match.rule, filled_ns, seen, match.is_maker
+        )
+        if has_filled and room is not None:
+            room.take(working.is_buy, quantity)
 
     def _fill(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -91,26 +92,20 @@ def reset(
     """
     import asyncio
 
-    from ticklane.app.reset import end_runs, unfinished_runs
+    from ticklane.app.reset import end_runs
 
     path = settings_of(config, database).database_path
-    found = unfinished_runs(path)
-    if not found:
-        print("No run is unfinished: the next start is a fresh paper account anyway.")
-        return
-    if not is_sure:
-        _confirm(found)
-    for run in asyncio.run(end_runs(path)):
-        print(f"Run {run} is ended; the next start is a fresh paper account.")
+    ended = asyncio.run(end_runs(path, (lambda _: None) if is_sure else _confirm))
+    for run in ended:
+        print(f"Run {run} is ended.")
+    print("The next start is a fresh paper account.")
 
 
-def _confirm(found: list[str]) -> None:
-    import sys
-
+def _confirm(runs: list[str]) -> None:
     if not sys.stdin.isatty():
         raise ConfigError("reset needs --yes where nobody can be asked.")
-    named = " and ".join(found)
-    typer.confirm(f"End {named}? Positions and cash begin anew", abort=True)
+    named = " and ".join(runs)
+    typer.confirm(f"End run {named}? The next start begins with new cash, no positions", abort=True)
 
 
 def _ask(command: str, config: Any, database: Any, **arguments: Any) -> Any:

@@ -1,0 +1,169 @@
+"""`ticklane backtest`: a strategy on recorded prices."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ticklane.cli.options import AsJson, Param, symbols_in
+from ticklane.cli.output import print_json
+from ticklane.core.errors import ConfigError, StrategyError
+
+if TYPE_CHECKING:
+    from ticklane.app.result import BacktestResult
+    from ticklane.interfaces import StrategyInterface
+
+_PANEL = "Trade"
+_INTERRUPTED = 130
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=_PANEL)(backtest)
+
+
+def backtest(
+    strategy: Annotated[
+        str,
+        typer.Argument(
+            metavar="STRATEGY", help="Built-in name, file.py:Class or package.module:Class."
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH", help="A CSV or Parquet file, a folder of them, or sample:AAPL."
+        ),
+    ],
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="What to trade (default: every symbol in the data)."),
+    ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="First day or instant (UTC).")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last day, included, or instant.")
+    ] = None,
+    cash: Annotated[str, typer.Option(metavar="AMOUNT", help="Starting cash.")] = "100000",
+    param: Param = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Schedule: 5m, 1h or a crontab text; else every bar."),
+    ] = None,
+    calendar: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Market calendar, such as XNYS or 24/7.")
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Bar length (default: the usual step).")
+    ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COSTS",
+            help="per_share=0.005, per_order=1 (,rate=0.001), or maker=0.1,taker=0.2 in percent.",
+        ),
+    ] = None,
+    slippage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SLIPPAGE",
+            help="fixed=0.01, percent=0.05, spread_percent=0.1, or cap=0.025 (,impact=0.1).",
+        ),
+    ] = None,
+    short: Annotated[bool, typer.Option("--short", help="Permit short sales.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write an HTML report and a PNG.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write everything there: CSV, JSON, report.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a strategy over recorded prices.
+
+    Ctrl-C ends it early with the result so far and exit code 130.
+    """
+    from ticklane.app.backtest import backtest as replay
+    from ticklane.app.build import find_calendar, read_costs, read_slippage
+    from ticklane.app.prices import read_source
+    from ticklane.engine.registry import make_strategy, parse_parameters
+
+    _check_dates(begin, end)
+    charged, slipped = read_costs(_numbers(costs)), read_slippage(_numbers(slippage))
+    market = find_calendar(calendar)
+    own = parse_parameters(param or ())
+    bars, step, label = read_source(data, symbols_in(symbol), timeframe, market)
+    chosen = make_strategy(strategy, {"symbols": list(bars), **own})
+    result = replay(
+        chosen,
+        bars,
+        cash=cash,
+        costs=charged,
+        slippage=slipped,
+        venue={"allow_short": short},
+        schedule=interval,
+        calendar=market,
+        timeframe=step,
+        start=begin,
+        end=end,
+        progress=sys.stderr.isatty(),
+    )
+    result.label = label
+    _tell(result, report, save, as_json)
+    _judge(result, chosen, data)
+
+
+def _check_dates(begin: str | None, end: str | None) -> None:
+    """The flags by the names they have here."""
+    from ticklane.data.dates import instant_of
+
+    first, last = instant_of(begin, "--from"), instant_of(end, "--to", is_end=True)
+    if first is not None and last is not None and first >= last:
+        raise ConfigError(f"--from {begin} is not before --to {end}; swap them.")
+
+
+def _numbers(given: str | None) -> dict[str, Any]:
+    """Read `maker=0.1,taker=0.2`."""
+    from ticklane.core.money import to_decimal
+    from ticklane.engine.registry import parse_parameters
+
+    pairs = parse_parameters(given.split(",")) if given else {}
+    return {name: to_decimal(value, name) for name, value in pairs.items()}
+
+
+def _tell(result: BacktestResult, report: Path | None, save: Path | None, as_json: bool) -> None:
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print(result.summary())
+    if not len(result.times):
+        return
+    written = []
+    if report is not None:
+        written += result.plot(report)
+    if save is not None:
+        written.append(result.save(save))
+    if written and not as_json:
+        print()
+        for file in written:
+            print(f"Written  {file}")
+
+
+def _judge(result: BacktestResult, strategy: StrategyInterface, data: str) -> None:
+    """Whether the run was worth its name; the exit code says it."""
+    if result.is_partial:
+        raise typer.Exit(_INTERRUPTED)
+    status = result.strategies[strategy.name]
+    if status.state == "parked":
+        raise StrategyError(
+            f"{status.name} was parked after {status.faults} faults, the last: {status.error}."
+        )
+    if not len(result.times):
+        raise ConfigError(
+            f"{data} has no bar to trade on in this span once {strategy.warmup} bars have warmed "
+            f"{strategy.name} up; widen --from and --to."
+        )

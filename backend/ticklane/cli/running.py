@@ -1,0 +1,156 @@
+"""`ticklane run`: the daemon."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ticklane.cli.options import Config, Database, Param, symbols_in
+from ticklane.cli.output import is_terminal
+from ticklane.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ticklane.app.settings import Settings
+
+_PANEL = "Trade"
+_LOG = "ticklane.log"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=_PANEL)(run)
+
+
+def run(
+    config: Config = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STRATEGY",
+            help="Built-in name, file.py:Class or package.module:Class; instead of those in the "
+            "config file.",
+        ),
+    ] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option(metavar="A,B", help="What it trades (default: all of a recorded feed)."),
+    ] = None,
+    param: Param = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Schedule: 1m, 5m, or a crontab text; else every bar."),
+    ] = None,
+    calendar: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Market calendar, such as XNYS or 24/7.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(metavar="paper", help="Where orders go: paper.")
+    ] = None,
+    feed: Annotated[
+        str | None,
+        typer.Option(metavar="FEED", help="simulated, sample:AAPL or replay:PATH."),
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option(metavar="N", help="So many times faster than recorded.")
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Bar length (simulated market: 1s).")
+    ] = None,
+    seed: Annotated[
+        str | None, typer.Option(metavar="N", help="Seed of the simulated market.")
+    ] = None,
+    cash: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Starting cash of the paper account.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option(metavar="TIME", help="End the run after this time, such as 60s.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin a new run even if one can be resumed.")
+    ] = False,
+    database: Database = None,
+) -> None:
+    """Trade on paper: on a simulated market, or on recorded prices.
+
+    Flags win over TICKLANE_ variables, those over .env, and that over the config file. An
+    interrupted run (Ctrl-C, SIGTERM, a crash) goes on where it was at the next start.
+    """
+    _end_quietly_on_signals()
+    flags = {
+        "calendar": calendar,
+        "broker": broker,
+        "feed": feed,
+        "speed": speed,
+        "timeframe": timeframe,
+        "seed": seed,
+        "cash": cash,
+        "duration": duration,
+        "fresh": fresh or None,
+        "interval": interval,
+        "database": database,
+    }
+    _serve(_settings(config, flags, strategy, symbols, param))
+
+
+def _end_quietly_on_signals() -> None:
+    """SIGTERM and Ctrl-C end with 0 from the first moment; the daemon takes over soon."""
+
+    def leave(*_: object) -> NoReturn:
+        raise typer.Exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, leave)
+
+
+def _settings(
+    config: Path | None,
+    flags: dict[str, Any],
+    strategy: str | None,
+    symbols: list[str] | None,
+    param: list[str] | None,
+) -> Settings:
+    from ticklane.app.settings import load_settings
+    from ticklane.engine.registry import parse_parameters
+
+    own = parse_parameters(param or ())
+    if symbols:
+        own["symbols"] = symbols_in(symbols)
+    if strategy is not None:
+        return load_settings(config, **flags, strategy=[{**own, "strategy": strategy}])
+    settings = load_settings(config, **flags)
+    blocks = [block.model_dump(exclude_none=True) for block in settings.strategy]
+    if own and len(blocks) != 1:
+        raise ConfigError(
+            f"--symbols and --param need --strategy, since {len(blocks)} strategies are configured."
+        )
+    for block in blocks:
+        block.update(own)
+        for name in ("interval", "calendar"):
+            if flags[name] is not None:  # a flag wins over what a block says for itself
+                block.pop(name, None)
+    return load_settings(config, **flags, strategy=blocks or None)
+
+
+def _serve(settings: Settings) -> None:
+    import asyncio
+
+    from ticklane.app.daemon import serve
+    from ticklane.app.logs import configure_logging
+    from ticklane.app.summary import run_text
+
+    has_table = is_terminal() and not settings.log_json
+    configure_logging(
+        settings.log_level, settings.data_dir / _LOG, settings.log_json, console=not has_table
+    )
+    watch = None
+    if has_table:
+        from ticklane.app.view import live_table
+
+        watch = live_table
+    runner = asyncio.run(serve(settings, watch))
+    print(run_text(runner, settings.database_path))
+    sys.stdout.flush()

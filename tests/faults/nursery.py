@@ -1,0 +1,214 @@
+"""Starts the daemon in a new process, kills it somewhere, starts it again, until the run ends.
+
+`python nursery.py CONFIG SEED KILLS` prints one line of JSON for each process: how it was to die,
+whether its lane was running, how it ended, and how the account stood if it came to the end.
+
+The libraries are imported once and each daemon is a fork, so that a start takes 0.1 s instead of 1.
+Nothing of a fork survives it, so whatever the next one knows comes from the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import select
+import signal
+import sys
+import time
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pandas  # noqa: F401  # read by the feed: imported before the forks
+from apscheduler.triggers import cron  # noqa: F401
+
+from ticklane.app.daemon import serve
+from ticklane.app.settings import load_settings
+from ticklane.brokers.paper import PaperBroker
+from ticklane.core.errors import TicklaneError
+from ticklane.storage import database, migrate  # noqa: F401
+
+LONGEST = 60.0  # seconds until a daemon that does not end by itself counts as hanging
+
+
+class Plan(NamedTuple):
+    """Where to kill: `style` and the number of the event, or the seconds after the lane is up."""
+
+    style: str
+    number: float
+    is_early: bool = False  # count from the start of the process, not of the lane
+
+
+STYLES = ("time", "before commit", "in commit", "after commit", "before send", "after send")
+
+
+def draw(rng):
+    """A plan of any style; the lane makes about a commit a millisecond."""
+    style = rng.choice(STYLES)
+    if style == "time":
+        return Plan(style, rng.uniform(0.0, 0.08))
+    return Plan(style, rng.randint(1, 60), rng.random() < 0.1)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Trap:
+    """Counts the events of a style and kills its own process at the right one."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.left = int(plan.number) if plan.style != "time" else -1
+        self.is_armed = plan.is_early
+
+    def springs(self, *styles):
+        if self.plan.style not in styles or not self.is_armed:
+            return False
+        self.left -= 1
+        return self.left == 0
+
+    def set(self):
+        """Wrap what writes the journal and what sends orders."""
+        transact = database._transact
+
+        def transacting(connection, writes):
+            if self.springs("before commit"):
+                die()
+            if self.springs("in commit"):
+                connection.set_trace_callback(self._count_down(len(writes) + 2))
+            transact(connection, writes)
+            if self.springs("after commit"):
+                die()
+
+        database._transact = transacting
+        for verb in ("submit", "cancel", "replace"):
+            setattr(PaperBroker, verb, self._sending(getattr(PaperBroker, verb)))
+
+    def _count_down(self, statements):
+        left = random.Random(self.plan.number).randint(1, statements)
+
+        def traced(_statement):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                die()
+
+        return traced
+
+    def _sending(self, send):
+        async def sending(broker, *orders):
+            if self.springs("before send"):
+                die()
+            await send(broker, *orders)
+            if self.springs("after send"):
+                die()
+
+        return sending
+
+
+def run_daemon(config, plan, told):
+    """Be a daemon; never returns."""
+    trap = Trap(plan)
+    trap.set()
+
+    @asynccontextmanager
+    async def watch(_runner):
+        os.write(told, b"lane\n")
+        trap.is_armed = True
+        yield
+
+    try:
+        runner = asyncio.run(serve(load_settings(config), watch))
+    except TicklaneError as error:
+        os.write(told, f"error {error}\n".encode())
+        os._exit(1)
+    os.write(told, b"end " + json.dumps(account_of(runner)).encode() + b"\n")
+    os._exit(0)
+
+
+def account_of(runner):
+    """Cash and positions by every book there is."""
+    books = {
+        name: {"cash": str(book.cash), "fees": str(book.fees)}
+        | {symbol: str(held.quantity) for symbol, held in sorted(book.positions.items())}
+        for name, book in runner.portfolio.books.items()
+    }
+    venue = {symbol: str(held) for symbol, held in sorted(runner.broker.positions.items())}
+    return {
+        "books": books,
+        "venue": {"cash": str(runner.broker.cash), **venue},
+        "working": sorted(runner.broker.venue.marks().items()),
+        "ended_by": runner.ended_by,
+    }
+
+
+class Outcome(NamedTuple):
+    """What became of one process."""
+
+    plan: Plan
+    was_killed: bool
+    had_lane: bool
+    error: str | None
+    account: dict | None
+
+
+def raise_one(config, plan):
+    """Start one daemon, kill it as planned, and wait for its end."""
+    hear, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(hear)
+        run_daemon(config, plan, told)
+    os.close(told)
+    lines = b""
+    deadline = time.monotonic() + LONGEST
+    kill_at = deadline
+    while True:
+        now = time.monotonic()
+        ready, _, _ = select.select([hear], [], [], max(0.0, kill_at - now))
+        if not ready:
+            os.kill(pid, signal.SIGKILL)
+            if kill_at == deadline:
+                lines += b"error it hangs\n"
+            kill_at = deadline = now + LONGEST
+            continue
+        more = os.read(hear, 65536)
+        if not more:
+            break
+        if plan.style == "time" and b"lane" not in lines and b"lane" in more:
+            kill_at = time.monotonic() + plan.number
+        lines += more
+    os.close(hear)
+    _, status = os.waitpid(pid, 0)
+    return outcome(plan, lines.decode().splitlines(), status)
+
+
+def outcome(plan, lines, status):
+    told = dict(line.partition(" ")[::2] for line in lines)
+    was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    account = json.loads(told["end"]) if "end" in told else None
+    error = told.get("error")
+    if error is None and not was_killed and status:
+        error = f"it ended with the status {status}"
+    return Outcome(plan, was_killed and account is None, "lane" in told, error, account)
+
+
+def main(config, seed, kills):
+    """Kill `kills` times, then let it come to its end."""
+    logging.basicConfig(level=logging.ERROR)
+    rng = random.Random(seed)
+    done = 0
+    while True:
+        plan = draw(rng) if done < kills else Plan("never", 0)
+        one = raise_one(config, plan)
+        done += one.was_killed
+        print(json.dumps(one._asdict()), flush=True)
+        if one.account is not None or one.error is not None:
+            return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
