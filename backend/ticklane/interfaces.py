@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -14,9 +15,9 @@ from ticklane.core.errors import ConfigError, StrategyError
 from ticklane.core.events import Event
 from ticklane.core.instrument import Instrument
 from ticklane.core.market import Bars, MarketData, Tick, Timeframe
-from ticklane.core.order import Fill, Order, OrderUpdate
+from ticklane.core.order import Fill, Order, OrderEvent, OrderUpdate
 from ticklane.core.portfolio import BookView
-from ticklane.core.signal import Intent, Signal, read_intent
+from ticklane.core.signal import Signal, Wish, read_intent
 
 IndicatorT = TypeVar("IndicatorT", bound="Indicator")
 
@@ -88,7 +89,9 @@ class Recovered:
     started_ns: int | None = None
     cursor_ns: int | None = None  # the last tick wholly done
     order_count: int = 0
-    orders: tuple[Order, ...] = ()  # those still open, oldest first
+    has_begun: bool = False  # a strategy has been asked: the account's curve has begun
+    orders: tuple[Order, ...] = ()  # those still open, oldest first, and those they are to replace
+    steps: tuple[OrderEvent, ...] = ()  # the journal of those orders, oldest first
     fills: tuple[Fill, ...] = ()  # all of the run, in booking order
     states: Mapping[str, str] = field(default_factory=dict)  # strategy -> JSON text
     venue_marks: Mapping[str, Any] = field(default_factory=dict)
@@ -263,15 +266,15 @@ class StrategyInterface(ABC):
         self._host("indicator").declare(made, chosen)
         return made
 
-    def buy(self, symbol: str, quantity: Any = None, **terms: Any) -> Intent:
+    def buy(self, symbol: str, quantity: Any = None, **terms: Any) -> Wish:
         """Ask to buy; terms are the intent keys. Returning the result as well does no harm."""
         return self._ask(Signal.BUY, symbol, quantity, terms)
 
-    def sell(self, symbol: str, quantity: Any = None, **terms: Any) -> Intent:
+    def sell(self, symbol: str, quantity: Any = None, **terms: Any) -> Wish:
         """Ask to sell; terms are the intent keys."""
         return self._ask(Signal.SELL, symbol, quantity, terms)
 
-    def close(self, symbol: str, **terms: Any) -> Intent:
+    def close(self, symbol: str, **terms: Any) -> Wish:
         """Ask to close what this strategy holds of a symbol (`fraction` for a part of it)."""
         return self._ask(Signal.CLOSE, symbol, None, terms)
 
@@ -287,13 +290,15 @@ class StrategyInterface(ABC):
         """Ask to change quantity, limit_price, stop_price, trail or time_in_force of an order."""
         self._host("replace").ask(Replacing(order, changes))
 
-    def _ask(self, signal: Signal, symbol: str, quantity: Any, terms: dict[str, Any]) -> Intent:
-        wish = {"symbol": symbol, "signal": signal, **terms}
-        if quantity is not None:
-            wish["quantity"] = quantity
-        intent = read_intent(wish)
-        self._host(signal.lower()).ask(intent)
-        return intent
+    def _ask(self, signal: Signal, symbol: str, quantity: Any, terms: dict[str, Any]) -> Wish:
+        size = {} if quantity is None else {"quantity": quantity}
+        wish: Wish = {"symbol": symbol, "signal": signal, **size, **terms}
+        host = self._host(signal.lower())
+        # A malformed wish goes as it is: the desk refuses it and on_order hears of it.
+        with suppress(ConfigError):
+            wish = read_intent(wish)
+        host.ask(wish)
+        return wish
 
     def _only_symbol(self) -> str:
         if len(self.symbols) != 1:

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -99,7 +100,7 @@ def sections_of(page: str) -> tuple[Section, ...]:
     )
 
 
-class Desk:
+class Bench:
     """Where the blocks of a section are run: a folder, a module, and daemons left running."""
 
     def __init__(self, folder: Path) -> None:
@@ -115,7 +116,8 @@ class Desk:
 
     def run(self, blocks: Sequence[Block]) -> None:
         """Run the blocks and compare what they print with what the page shows."""
-        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        for block, following in pairwise([*blocks, None]):
+            assert block is not None
             if block.mark or block.kind not in RUNNERS:
                 continue
             said = RUNNERS[block.kind](self, block)
@@ -132,7 +134,7 @@ class Desk:
 
     def console(self, block: Block) -> str:
         """Run each line as a command; it must end with 0."""
-        return "".join(self._command(line, block.place) for line in commands_of(block))
+        return "".join(self.command(line) for line in commands_of(block))
 
     def toml(self, block: Block) -> str:
         """Load and build it as the daemon would."""
@@ -144,7 +146,8 @@ class Desk:
         build_runner(load_settings(file))
         return ""
 
-    def _command(self, line: str, place: str) -> str:
+    def command(self, line: str, path: Path | None = None) -> str:
+        """Run one command, with something more on Python's path; returns what it prints."""
         words = shlex.split(line)
         if words[0] == "cd":
             self.folder = self.folder / words[1]
@@ -152,26 +155,41 @@ class Desk:
         if words[-1] == "&":
             self._start(program(words[:-1]))
             return ""
+        return self._finished(program(words), path)
+
+    def build_wheel(self) -> Path:
+        """Package the folder, as pip would, without a network."""
+        code = "import setuptools.build_meta as backend; print(backend.build_wheel('dist'))"
+        said = self._finished([sys.executable, "-c", code])
+        return self.folder / "dist" / said.splitlines()[-1]
+
+    def _finished(self, words: list[str], path: Path | None = None) -> str:
         done = subprocess.run(
-            program(words),
+            words,
             cwd=self.folder,
-            env=environment(),
+            env=environment(path),
             capture_output=True,
             text=True,
             timeout=100,
         )
-        assert done.returncode == 0, f"{place}: {line}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def _start(self, words: list[str]) -> None:
         """Start a daemon and wait until it answers."""
         daemon = subprocess.Popen(
-            words, cwd=self.folder, env=environment(), text=True, stderr=subprocess.PIPE
+            words,
+            cwd=self.folder,
+            env=environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.daemons.append(daemon)
         asked = [*program(["ticklane"]), "status", "--json"]
-        while subprocess.run(asked, cwd=self.folder, env=environment(), capture_output=True).returncode:
-            assert daemon.poll() is None, daemon.communicate()[1]
+        options = {"cwd": self.folder, "env": environment(), "capture_output": True}
+        while subprocess.run(asked, **options).returncode:
+            assert daemon.poll() is None, daemon.communicate()[0]
 
     def close(self) -> None:
         """End what is still running."""
@@ -185,7 +203,7 @@ def check_output(shown: Block, said: str) -> None:
     assert trimmed(said) == trimmed(shown.text), f"{shown.place} shows something else"
 
 
-RUNNERS = {"python": Desk.python, "console": Desk.console, "toml": Desk.toml}
+RUNNERS = {"python": Bench.python, "console": Bench.console, "toml": Bench.toml}
 
 
 def commands_of(block: Block) -> list[str]:
@@ -200,10 +218,11 @@ def program(words: list[str]) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-def environment() -> dict[str, str]:
+def environment(path: Path | None = None) -> dict[str, str]:
     """The environment of a command: none of our own settings, the checkout in reach."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TICKLANE_")}
-    return {**kept, "PYTHONPATH": str(ROOT / "backend"), "COLUMNS": "100", "NO_COLOR": "1"}
+    reach = [str(ROOT / "backend"), *([str(path)] if path else [])]
+    return {**kept, "PYTHONPATH": os.pathsep.join(reach), "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 def trimmed(text: str) -> list[str]:

@@ -50,6 +50,8 @@ class Dice(Counting):
             *[self.nothing] * 6,
             self.market,
             self.notional,
+            self.unsized,
+            self.fraction,
             self.limit,
             self.stop,
             self.stop_limit,
@@ -96,7 +98,9 @@ class Dice(Counting):
         return self.number // 64 % 60 + 1
 
     def side(self, symbol):
-        """Sells where there is something to sell, half of the time."""
+        """Sells where there is something to sell (or shorts), half of the time."""
+        if self.config.get("shorts") and self.number // 1024 % 4 == 0:
+            return "SELL"
         held = self.portfolio.position(symbol).quantity
         return "SELL" if held > self.size() and self.number // 128 % 2 else "BUY"
 
@@ -110,6 +114,12 @@ class Dice(Counting):
 
     def notional(self, symbol, bar):
         return [self.wish(symbol, "BUY", notional=self.size() * 53)]
+
+    def unsized(self, symbol, bar):
+        return [self.wish(symbol, self.side(symbol))]
+
+    def fraction(self, symbol, bar):
+        return [self.wish(symbol, self.side(symbol), fraction="0.05")]
 
     def limit(self, symbol, bar):
         side = self.side(symbol)

@@ -18,6 +18,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -122,7 +123,9 @@ def run_daemon(config, plan, told):
 
     try:
         runner = asyncio.run(serve(load_settings(config), watch))
-    except TicklaneError as error:
+    except BaseException as error:  # nothing may go on in the fork
+        if not isinstance(error, TicklaneError):
+            traceback.print_exc()
         os.write(told, f"error {error}\n".encode())
         os._exit(1)
     os.write(told, b"end " + json.dumps(account_of(runner)).encode() + b"\n")

@@ -107,11 +107,11 @@ def _broker(
         options.setdefault(
             "instruments", [Instrument(symbol=s, calendar=calendar.name) for s in symbols]
         )
-    try:
-        return ReplayBroker(cash, costs=costs, slippage=slippage, **options)
-    except TypeError:
-        known = "allow_short, latency, limit_to_quote_size, target_first, instruments, calendars"
-        raise ConfigError(f"venue is {sorted(options)}, but may hold only {known}.") from None
+    known = ("allow_short", "latency", "limit_to_quote_size", "target_first", "instruments")
+    unknown = sorted(set(options) - {*known, "calendars", "currency"})
+    if unknown:
+        raise ConfigError(f"venue has {unknown[0]!r}, but may hold only {', '.join(known)}.")
+    return ReplayBroker(cash, costs=costs, slippage=slippage, **options)
 
 
 def _run(replay: Callable[[], Any]) -> None:

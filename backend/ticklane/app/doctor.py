@@ -168,7 +168,8 @@ def _database(path: Path) -> str:
         runs = reader.runs()
     size = megabytes(path.stat().st_size)
     unfinished = sum(run["ended_at"] is None for run in runs)
-    return f"{path}, {size}, {len(runs)} runs, {unfinished} unfinished"
+    counted = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"{path}, {size}, {counted}, {unfinished} unfinished"
 
 
 def _daemon(path: Path) -> str:

@@ -1,11 +1,16 @@
-"""A result in words, for the terminal."""
+"""A result, or the end of a run, in words for the terminal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ticklane.core.money import ZERO, plain
+
 if TYPE_CHECKING:
+    from ticklane.app.build import StrategyRunner
     from ticklane.app.result import BacktestResult
 
 
@@ -42,6 +47,61 @@ def summary_text(result: BacktestResult) -> str:
     if refused:
         first = refused[0]
         rows.append(("Refused", f"{len(refused)} orders, the first: {first.reason}"))
+    return _aligned(rows)
+
+
+def run_text(runner: StrategyRunner, database: Path) -> str:
+    """How a run of the daemon stands at its end, one line a fact, and where its journal is."""
+    books = runner.portfolio.books
+    begin = sum((book.deposits for book in books.values()), ZERO)
+    equity = runner.portfolio.equity()
+    change = f" ({(equity / begin - 1) * 100:+,.2f} %)" if begin else ""
+    label = f"  [{runner.feed.label}]" if runner.feed and runner.feed.label else ""
+    rows = [
+        ("Run", f"{runner.run_id}, {_ENDS.get(runner.ended_by or '', 'stopped')}"),
+        ("Equity", f"{begin:,.2f} -> {equity:,.2f}{change}{label}"),
+        ("Cash", f"{runner.portfolio.cash:,.2f}, fees {sum(b.fees for b in books.values()):,.2f}"),
+        ("Activity", _activity(database, runner.run_id)),
+        ("Positions", _positions(runner)),
+    ]
+    for name, host in runner.hosts.items():
+        if host.status.error:
+            rows.append((name, f"{host.status.state}, last error: {host.status.error}"))
+    rows.append(("Database", str(database)))
+    return _aligned(rows)
+
+
+_ENDS = {
+    "end": "ended; the next start is a new run",
+    "shutdown": "stopped; start it again and it goes on from here",
+    "operator": "stopped by an operator; start it again and it goes on from here",
+}
+
+
+def _activity(database: Path, run_id: str | None) -> str:
+    from ticklane.storage.reader import Reader
+
+    with Reader(database) as reader:
+        found = [run for run in reader.runs() if run["id"] == run_id]
+        still_open = len(reader.orders(run_id, open_only=True)) if found else 0
+    if not found:
+        return "nothing recorded"
+    run = found[0]
+    counts = f"{run['orders']:,} orders ({still_open:,} open), {run['fills']:,} fills"
+    return f"{counts}, {run['trades']:,} trades closed"
+
+
+def _positions(runner: StrategyRunner) -> str:
+    held = {
+        symbol: runner.portfolio.net(symbol)
+        for book in runner.portfolio.books.values()
+        for symbol in sorted(book.positions)
+    }
+    listed = [f"{plain(quantity)} {symbol}" for symbol, quantity in held.items() if quantity]
+    return ", ".join(listed) or "none"
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 

@@ -102,9 +102,10 @@ class PaperBroker(BrokerInterface):
     async def connect(self, recovered: Recovered, last: dict[str, Any]) -> None:
         """Take the lane's prices, and rebuild the paper account of an interrupted run."""
         self.venue.last = last
-        if recovered.cursor_ns is not None:
+        if recovered.is_resumed:
             orders = [order for order in recovered.orders if order.status in _AT_VENUE]
-            self.venue.restore(recovered.fills, orders, recovered.venue_marks, recovered.cursor_ns)
+            since_ns = recovered.cursor_ns or recovered.started_ns or 0
+            self.venue.restore(recovered.fills, orders, recovered.venue_marks, since_ns)
 
     async def submit(self, order: Order) -> None:
         """Hand an order to the venue."""

@@ -3,48 +3,68 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ticklane.core.matching import Terms
 from ticklane.core.money import ZERO, exact
 from ticklane.core.order import Order, OrderType, Side
 from ticklane.interfaces import Calendar
 
+if TYPE_CHECKING:
+    from ticklane.brokers.family import Family
+
 
 class Working:
     """One order at the venue.
 
-    `legs` wait for this order's fills, `entry` is the order this leg waits for, and `siblings`
-    are those of which one cancels the others. `is_plain` says that nothing but its own price
-    decides: no family, no calendar, no end.
+    `is_plain` says that nothing but its own price decides: no family, no calendar, no end, no
+    tick, and a size that is known.
     """
 
     filled: Decimal = ZERO
     fills: int = 0
     expires_ns: int | None = None
     calendar: Calendar | None = None
-    entry: Working | None = None
-    legs: tuple[Working, ...] = ()
-    siblings: tuple[Working, ...] = ()
+    tick: Decimal | None = None
+    family: Family | None = None
+    size: Decimal | None = None  # where the venue has decided it
     is_plain = True
 
     def __init__(self, order: Order, active_ns: int, cost: Decimal) -> None:
         self.order = order
         self.active_ns = active_ns  # what opens earlier cannot fill it
-        self.cost = cost  # cash that a buy keeps reserved
+        self.cost = cost  # cash that an entry keeps reserved
         self.is_buy = order.side is Side.BUY
-        self.remaining = order.quantity
+        self.remaining = order.quantity  # of an exit: what there is to protect
         self.terms = terms_of(order)
 
     @property
-    def can_trade(self) -> bool:
-        """True while there is something left to fill (a leg: something to protect)."""
-        return self.remaining > 0 or (self.order.notional is not None and not self.filled)
+    def quantity(self) -> Decimal:
+        """The size of the order as the venue knows it now."""
+        return self.order.quantity if self.size is None else self.size
 
-    def snapshot(self) -> dict[str, Any]:
+    @property
+    def is_unsized(self) -> bool:
+        """True for an amount of money that is turned into a quantity by the first fill."""
+        return self.order.notional is not None and not self.filled
+
+    @property
+    def can_trade(self) -> bool:
+        """True while there is something left to fill (an exit: something to protect)."""
+        return self.remaining > 0 or self.is_unsized
+
+    @property
+    def legs(self) -> tuple[Working, ...]:
+        """The exits that wait for the fills of this entry."""
+        family = self.family
+        return family.exits if family is not None and family.entry is self else ()
+
+    def snapshot(self, place: int) -> dict[str, Any]:
         """What cannot be derived from the order and its fills, as JSON values."""
         terms = self.terms
         return {
+            "place": place,  # among all working orders
+            "family": None if self.family is None else self.family.id,
             "active_ns": self.active_ns,
             "expires_ns": self.expires_ns,
             "mark": terms.mark,
@@ -100,3 +120,10 @@ def worst_price(order: Order, last: float) -> Decimal:
     if order.stop_price is not None and order.side is Side.BUY:
         return max(price, order.stop_price)
     return price
+
+
+def quantity_of(order: Order, price: Decimal) -> Decimal:
+    """The quantity of an order, estimated at a price where it is an amount of money."""
+    if order.notional is not None and not order.quantity and price:
+        return order.notional / price
+    return order.quantity

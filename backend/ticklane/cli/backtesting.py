@@ -14,7 +14,8 @@ from ticklane.core.errors import ConfigError, StrategyError
 
 if TYPE_CHECKING:
     from ticklane.app.result import BacktestResult
-    from ticklane.interfaces import StrategyInterface
+    from ticklane.core.market import Bars, Timeframe
+    from ticklane.interfaces import Calendar, StrategyInterface
 
 _PANEL = "Trade"
 _INTERRUPTED = 130
@@ -89,14 +90,13 @@ def backtest(
     """
     from ticklane.app.backtest import backtest as replay
     from ticklane.app.build import find_calendar, read_costs, read_slippage
-    from ticklane.app.prices import read_source
     from ticklane.engine.registry import make_strategy, parse_parameters
 
     _check_dates(begin, end)
     charged, slipped = read_costs(_numbers(costs)), read_slippage(_numbers(slippage))
     market = find_calendar(calendar)
     own = parse_parameters(param or ())
-    bars, step, label = read_source(data, symbols_in(symbol), timeframe, market)
+    bars, step, label = _read(data, symbols_in(symbol), timeframe, market)
     chosen = make_strategy(strategy, {"symbols": list(bars), **own})
     result = replay(
         chosen,
@@ -115,6 +115,19 @@ def backtest(
     result.label = label
     _tell(result, report, save, as_json)
     _judge(result, chosen, data)
+
+
+def _read(
+    data: str, symbols: list[str], timeframe: str | None, calendar: Calendar | None
+) -> tuple[dict[str, Bars], Timeframe, str]:
+    """The bars of these symbols, or of all there are."""
+    from ticklane.app.prices import read_prices
+    from ticklane.data.files import load_bars
+
+    if symbols:
+        return read_prices(data, symbols, timeframe, calendar)
+    bars, step = load_bars(data, timeframe=timeframe, calendar=calendar)
+    return bars, step, "adjusted prices" if data.startswith("sample:") else ""
 
 
 def _check_dates(begin: str | None, end: str | None) -> None:
@@ -142,7 +155,7 @@ def _tell(result: BacktestResult, report: Path | None, save: Path | None, as_jso
         print(result.summary())
     if not len(result.times):
         return
-    written = []
+    written: list[Path] = []
     if report is not None:
         written += result.plot(report)
     if save is not None:

@@ -29,37 +29,36 @@ _PANEL = "Look"
 
 _COLUMNS = {
     "orders": (
-        ("created_at", "created (UTC)"),
+        ("created_at", "created"),
         ("id", "order"),
         ("strategy", "strategy"),
         ("symbol", "symbol"),
         ("side", "side"),
         ("type", "type"),
-        ("quantity", "quantity"),
+        ("quantity", "qty"),
         ("notional", "notional"),
         ("limit_price", "limit"),
         ("stop_price", "stop"),
         ("status", "status"),
-        ("filled_quantity", "filled"),
+        ("filled_quantity", "done"),
         ("reason", "reason"),
     ),
     "fills": (
-        ("filled_at", "filled (UTC)"),
+        ("filled_at", "filled"),
         ("order_id", "order"),
         ("strategy", "strategy"),
         ("symbol", "symbol"),
-        ("quantity", "quantity"),
+        ("quantity", "qty"),
         ("price", "price"),
         ("fee", "fee"),
         ("rule", "rule"),
     ),
     "trades": (
-        ("opened_at", "opened (UTC)"),
-        ("closed_at", "closed (UTC)"),
+        ("opened_at", "opened"),
+        ("closed_at", "closed"),
         ("strategy", "strategy"),
         ("symbol", "symbol"),
-        ("side", "side"),
-        ("quantity", "quantity"),
+        ("quantity", "qty"),
         ("entry_price", "entry"),
         ("exit_price", "exit"),
         ("profit", "profit"),
@@ -68,18 +67,17 @@ _COLUMNS = {
     "positions": (
         ("strategy", "strategy"),
         ("symbol", "symbol"),
-        ("quantity", "quantity"),
+        ("quantity", "qty"),
         ("average_price", "average price"),
         ("realised_profit", "realised profit"),
     ),
     "runs": (
         ("id", "run"),
         ("state", "state"),
-        ("started_at", "from (UTC)"),
-        ("cursor_at", "to (UTC)"),
+        ("started_at", "from"),
+        ("cursor_at", "to"),
         ("prices", "prices"),
         ("strategies", "strategies"),
-        ("orders", "orders"),
         ("fills", "fills"),
         ("trades", "trades"),
         ("resumed", "resumed"),
@@ -189,21 +187,21 @@ def _print(
 ) -> None:
     from ticklane.storage.reader import FIELDS
 
+    of_run, label = _run_of(reader, run)
+    is_cut = limit is None and is_terminal() and not as_json and len(rows) > MANY
+    rows = rows[-MANY:] if is_cut else rows
+    if what != "runs":  # nobody shall take simulated prices for real ones, no script either
+        rows = [{**row, "feed": label} for row in rows]
     if as_json:
         print_json(rows)
         return
-    is_cut = limit is None and is_terminal() and len(rows) > MANY
-    if is_cut:
-        rows = rows[-MANY:]
-    of_run, label = _run_of(reader, run)
-    shown = [_run_row(row) for row in rows] if what == "runs" and is_terminal() else rows
+    title = f"{what} of run {of_run}" + (f"  [{label}]" if label else "")
     print_rows(
-        shown,
-        FIELDS[what],
+        [_for_people(what, row) for row in rows] if is_terminal() else rows,
+        FIELDS[what] if what == "runs" else (*FIELDS[what], "feed"),
         _COLUMNS[what],
-        title=f"{what} in {reader.path.name}" if what == "runs" else f"{what} of run {of_run}",
-        empty=f"There are no {what} yet.",
-        label="" if what == "runs" else label,
+        title=f"runs in {reader.path.name}" if what == "runs" else title,
+        empty=f"There are no {what} in run {of_run}.",
     )
     if is_cut:
         print(f"These are the newest {MANY}; --limit 0 shows all.")
@@ -222,17 +220,22 @@ def _label(config: Any) -> str:
     return str(feed.get("label", "")) if isinstance(feed, dict) else ""
 
 
+def _for_people(what: str, row: dict[str, Any]) -> dict[str, Any]:
+    """A row as its table shows it."""
+    if what == "trades" and row["side"] == "sell":
+        return {**row, "quantity": f"-{row['quantity']}"}
+    return _run_row(row) if what == "runs" else row
+
+
 def _run_row(run: dict[str, Any]) -> dict[str, Any]:
-    """A run as a row for people."""
     config = run["config"]
     listed = config.get("strategies", []) if isinstance(config, dict) else []
-    ended = run["end_reason"]
+    is_ended = run["ended_at"] is not None
     return {
         **run,
-        "state": "unfinished" if run["ended_at"] is None else f"ended ({ended})",
+        "state": f"ended ({run['end_reason']})" if is_ended else "unfinished",
         "prices": _label(config),
-        "strategies": ", ".join(one.get("class", "?") for one in listed),
-        "resumed": run["resumed"] or None,
+        "strategies": ", ".join(str(one["config"]["name"]).strip("'") for one in listed),
     }
 
 

@@ -24,9 +24,7 @@ Database = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Run = Annotated[str | None, typer.Option(metavar="ID", help="A run (default: the newest).")]
-Strategy = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Only those of this strategy.")
-]
+Strategy = Annotated[str | None, typer.Option(metavar="NAME", help="Only those of this strategy.")]
 Symbol = Annotated[str | None, typer.Option(metavar="SYMBOL", help="Only those of this symbol.")]
 Limit = Annotated[
     int | None,

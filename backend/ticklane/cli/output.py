@@ -11,13 +11,14 @@ Row = Mapping[str, Any]
 Columns = Sequence[tuple[str, str]]  # field and its heading
 
 MANY = 50  # rows that a terminal shows unless more are asked for
-PRICES = frozenset(
-    "price entry_price exit_price average_price limit_price stop_price equity".split()
+_NUMBERS = frozenset(
+    "price entry_price exit_price average_price limit_price stop_price equity cash notional "
+    "quantity filled_quantity fee fees profit realised_profit trail_amount trail_percent "
+    "orders fills trades resumed".split()
 )
-_NUMBERS = PRICES | frozenset(
-    "quantity filled_quantity fee fees profit realised_profit cash notional trail_amount "
-    "trail_percent orders fills trades ticks signals faults merged resumed".split()
-)
+_OFTEN_ZERO = ("fee", "fees", "resumed")
+_LEAST_WIDTH = 10  # of a text: a date, and most names, in one piece
+_WIDEST = 1000
 _MIDNIGHT = " 00:00:00"
 
 
@@ -32,29 +33,22 @@ def print_json(value: Any) -> None:
 
 
 def print_rows(
-    rows: Sequence[Row],
-    fields: Sequence[str],
-    columns: Columns,
-    *,
-    title: str,
-    empty: str,
-    label: str = "",
+    rows: Sequence[Row], fields: Sequence[str], columns: Columns, *, title: str, empty: str
 ) -> None:
     """Write rows: all fields, tab-separated, into a pipe; the columns as a table on a terminal.
 
-    `label` says what kind of prices they hold ("SIMULATED"). A column in which nothing stands is
-    left out of the table. `empty` is the sentence for no rows.
+    A column in which nothing stands is left out of the table. `empty` is the sentence for no rows.
     """
     if not is_terminal():
-        _print_tabs(rows, fields, label)
+        _print_tabs(rows, fields)
     elif rows:
-        _print_table(rows, columns, title + (f"  [{label}]" if label else ""))
+        _print_table(rows, columns, title)
     else:
         print(empty)
 
 
-def _print_tabs(rows: Iterable[Row], fields: Sequence[str], label: str) -> None:
-    print("\t".join(f"{f} {label}" if label and f in PRICES else f for f in fields))
+def _print_tabs(rows: Iterable[Row], fields: Sequence[str]) -> None:
+    print("\t".join(fields))
     for row in rows:
         print("\t".join(_tab_cell(row[field]) for field in fields))
 
@@ -71,19 +65,34 @@ def _print_table(rows: Sequence[Row], columns: Columns, title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(title, style="bold"),
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 0, 0, 1),
+    )
     cells = {field: _cells(rows, field) for field, _ in columns}
     shown = [(field, heading) for field, heading in columns if any(cells[field])]
     for field, heading in shown:
-        justify: Any = "right" if field in _NUMBERS else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
+        if field in _NUMBERS:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            longest = max(map(len, [heading, *cells[field]]))
+            table.add_column(heading, overflow="fold", min_width=min(longest, _LEAST_WIDTH))
     for values in zip(*(cells[field] for field, _ in shown), strict=True):
         table.add_row(*(Text(value) for value in values))
-    Console().print(table)
+    console = Console()
+    # A number broken in two is worse than a line that the terminal wraps.
+    unbound = console.options.update(width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=unbound).minimum)
+    console.print(table)
 
 
 def _cells(rows: Sequence[Row], field: str) -> list[str]:
     values = [_cell(row.get(field), field) for row in rows]
+    if field in _OFTEN_ZERO and set(values) <= {"0", ""}:
+        return [""] * len(values)
     if field.endswith("_at") and all(v.endswith(_MIDNIGHT) for v in values if v):
         return [value.removesuffix(_MIDNIGHT) for value in values]
     return values
@@ -92,11 +101,14 @@ def _cells(rows: Sequence[Row], field: str) -> list[str]:
 def _cell(value: Any, field: str) -> str:
     if value is None:
         return ""
-    if field == "at" or field.endswith("_at"):
-        return str(value)[:19].replace("T", " ")
-    return _printable(str(value))
+    text = str(value)
+    if field.endswith("_at"):
+        return text[:19].replace("T", " ")
+    if field in _NUMBERS:
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return printable(text)
 
 
-def _printable(text: str) -> str:
-    """A strategy's words must not steer the terminal."""
+def printable(text: str) -> str:
+    """A text without what steers a terminal, such as a strategy's own words."""
     return "".join(c if c.isprintable() else " " for c in text)

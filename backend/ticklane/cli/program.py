@@ -91,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: typer.TyperException) -> None:
     """Wrong usage: what it would have been, and what is wrong."""
+    if not error.format_message():
+        return  # a command without arguments: its help was shown
     context = getattr(error, "ctx", None)
     if context is not None:
         hint = f"Try '{context.command_path} --help' for help."

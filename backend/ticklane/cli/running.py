@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -76,10 +78,9 @@ def run(
 ) -> None:
     """Trade on paper: on a simulated market, or on recorded prices.
 
-    Flags win over TICKLANE_ variables, those over .env, and that over the config file. An
-    interrupted run (Ctrl-C, SIGTERM, a crash) goes on where it was at the next start.
+    Flags win over TICKLANE_ variables, those over .env, and .env over the config file.
+    After Ctrl-C, SIGTERM or a crash the next start goes on where the run was.
     """
-    _end_quietly_on_signals()
     flags = {
         "calendar": calendar,
         "broker": broker,
@@ -93,17 +94,26 @@ def run(
         "interval": interval,
         "database": database,
     }
-    _serve(_settings(config, flags, strategy, symbols, param))
+    with _quiet_end():
+        _serve(_settings(config, flags, strategy, symbols, param))
 
 
-def _end_quietly_on_signals() -> None:
-    """SIGTERM and Ctrl-C end with 0 from the first moment; the daemon takes over soon."""
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """SIGTERM and Ctrl-C are orders, not errors, also before the daemon listens to them."""
 
     def leave(*_: object) -> NoReturn:
-        raise typer.Exit(0)
+        raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _settings(

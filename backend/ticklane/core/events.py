@@ -68,6 +68,13 @@ class TickCompleted(NamedTuple):
     venue_marks: dict[str, Any] | None = None  # what a simulated venue must find again
 
 
+class VenueMarked(NamedTuple):
+    """What a simulated venue must find again has changed since the last tick."""
+
+    at_ns: int
+    venue_marks: dict[str, Any]
+
+
 class RunStarted(NamedTuple):
     """The lane runs."""
 
@@ -91,6 +98,7 @@ Event = (
     | StrategyFaulted
     | StateSaved
     | TickCompleted
+    | VenueMarked
     | RunStarted
     | RunStopped
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple
 
 from ticklane.core.market import Bar, Quote
@@ -50,10 +51,10 @@ class Terms:
         self.is_buy = is_buy
 
     def trailing_stop(self) -> float:
-        """The stop level that the mark gives."""
+        """The stop level that the mark gives, to 1e-8 as money is (floats leave dust)."""
         mark = self.mark or 0.0
         distance = self.trail if self.trail is not None else mark * (self.trail_share or 0.0)
-        return mark - distance if not self.is_buy else mark + distance
+        return round(mark + distance if self.is_buy else mark - distance, 8)
 
 
 def match_bar(terms: Terms, bar: Bar) -> Match | None:
@@ -98,8 +99,10 @@ def match_rest(terms: Terms, bar: Bar) -> Match | None:
 
 
 def match_quote(terms: Terms, quote: Quote) -> Match | None:
-    """Test an order against a quote: buys trade at the ask, sales at the bid."""
+    """Test an order against a quote: buys trade at the ask, sales at the bid, if there is one."""
     price = quote.ask if terms.is_buy else quote.bid
+    if not 0 < price < inf:
+        return None
     side = "ask" if terms.is_buy else "bid"
     kind = terms.type
     if kind is OrderType.MARKET:
@@ -159,8 +162,8 @@ def _stop_limit(terms: Terms, bar: Bar) -> Match | None:
     terms.is_triggered = True  # later bars test the limit alone
     if _reaches(trigger.price, terms.limit, terms.is_buy):
         return Match(trigger.price, "stop_limit_at_trigger", trigger.phase)
-    if _reaches(bar.close, terms.limit, terms.is_buy):
-        return Match(terms.limit, "stop_limit_by_close", LIMIT_INSIDE)
+    if _reaches(bar.close, terms.limit, terms.is_buy):  # it rested at its limit meanwhile
+        return Match(terms.limit, "stop_limit_by_close", LIMIT_INSIDE, is_maker=True)
     return None
 
 

@@ -53,6 +53,7 @@ class Intent(NamedTuple):
         return tuple.__getitem__(self, key)
 
 
+Wish = Intent | Mapping[str, Any]  # what a strategy may give: an Intent or its plain form
 KEYS = frozenset(Intent._fields)
 _SIGNALS: dict[Any, Signal] = {
     **{signal: signal for signal in Signal},

@@ -35,6 +35,7 @@ _CLOSE, _HOLD = Signal.CLOSE, Signal.HOLD
 _MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
 _DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
 _MANY = 20_000  # so many orders are remembered; beyond that the oldest closed ones are forgotten
+_CANCEL_REQUESTED = "cancel requested"
 _LOTLESS = Decimal("1e-8")
 _NONE: Mapping[str, Order] = {}
 
@@ -252,7 +253,7 @@ class Desk:
     def _cancel(self, order: Order) -> None:
         if not order.is_cancel_pending:
             order.is_cancel_pending = True
-            self._journal(order, order.status, order.created_ns, "cancel requested")
+            self._journal(order, order.status, order.created_ns, _CANCEL_REQUESTED)
             self.outgoing.append(("cancel", order, None))
 
     def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:
@@ -342,25 +343,33 @@ class Desk:
         for execution_id in list(self._executions)[:-_MANY]:
             del self._executions[execution_id]
 
-    def restore(self, orders: Iterable[Order], fills: Iterable[Fill]) -> None:
+    def restore(
+        self, orders: Iterable[Order], fills: Iterable[Fill], steps: Iterable[OrderEvent]
+    ) -> None:
         """Take open orders and all fills of an interrupted run back into the books.
 
-        What was durable but perhaps not sent goes out again: cancels, then orders, as before.
+        What was durable but perhaps not sent goes out again, in the order of the journal.
         """
-        found = list(orders)
-        for order in found:
+        for order in orders:
             self.orders[order.id] = order
-            self.open.setdefault(order.symbol, {})[order.id] = order
-            if order.is_cancel_pending and order.status is not _SENDING:
-                self.outgoing.append(("cancel", order, None))
-        for order in found:
-            if order.status is _SENDING and order.replaces_id in self.orders:
-                self.outgoing.append(("replace", self.orders[order.replaces_id], order))
-            elif order.status is _SENDING and order.parent_id is None:
-                self.outgoing.append(("submit", order, None))
+            if order.is_open:
+                self.open.setdefault(order.symbol, {})[order.id] = order
+        for step in steps:
+            self._resend(self.orders[step.order_id], step)
         for fill in fills:
             self._executions[fill.execution_id] = None
             self.portfolio.books[fill.strategy].apply(fill)
+
+    def _resend(self, order: Order, step: OrderEvent) -> None:
+        """Ask again what this step of the journal asked and nobody has answered."""
+        if step.evidence == _CANCEL_REQUESTED:
+            self.outgoing.append(("cancel", order, None))
+        elif order.status is not _SENDING or step.from_status is not None:
+            return
+        elif order.replaces_id in self.orders:
+            self.outgoing.append(("replace", self.orders[order.replaces_id], order))
+        elif order.parent_id is None:
+            self.outgoing.append(("submit", order, None))
 
 
 _CHANGEABLE = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")

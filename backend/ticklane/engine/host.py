@@ -5,11 +5,21 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from ticklane.core.errors import StrategyError
-from ticklane.core.market import Bar, Bars, MarketData, Observation, put_price, put_prices
+from ticklane.core.market import (
+    Bar,
+    Bars,
+    Instants,
+    MarketData,
+    Observation,
+    put_price,
+    put_prices,
+)
 from ticklane.core.order import Order
 from ticklane.core.portfolio import BookView
 from ticklane.core.signal import Intent
@@ -21,6 +31,7 @@ from ticklane.interfaces import Feed, Indicator, StrategyInterface
 
 NEVER_NS = 1 << 62
 _FAULTS_TO_PARK = 3
+_ANSWERS_AT_ONCE = 1_000  # to its own fills and orders; a strategy that goes on for ever is parked
 _log = logging.getLogger("ticklane.strategy")
 
 
@@ -42,17 +53,30 @@ class StrategyHost:
         self.wishes: list[Any] = []
         self.fault: str | None = None  # of the last call, until the lane takes it
         self.on_tick: Callable[[MarketData], Any] = strategy.on_tick
-        self._is_async = inspect.iscoroutinefunction(strategy.on_tick)
         self._faults_in_a_row = 0
         self._has_faulted = False
+        self._answers, self._answered_ns = 0, -1
         self._missing: dict[str, int] = dict.fromkeys(strategy.symbols, 0)
         self._pending: dict[str, None] = {}  # symbols with something new since the last tick
         self._indicators: dict[str, list[Indicator]] = {}
         self._state_text = "{}"
 
-    def bind(self, desk: Desk, feed: Feed, portfolio: BookView, beat: Heartbeat) -> None:
-        """Give the strategy its surroundings."""
+    def bind(
+        self,
+        desk: Desk,
+        feed: Feed,
+        portfolio: BookView,
+        beat: Heartbeat,
+        *,
+        now_ns: Callable[[], int],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Give the strategy its surroundings.
+
+        `now_ns` tells the lane's instant, `on_change` is called when `is_simple` may have changed.
+        """
         self._desk, self._feed, self.beat = desk, feed, beat
+        self._now_ns, self._on_change = now_ns, on_change
         self.portfolio = portfolio
         self._missing = dict.fromkeys(self.strategy.symbols, max(0, int(self.strategy.warmup)))
         self._sees_all = set(feed.symbols) == self.symbols
@@ -78,10 +102,10 @@ class StrategyHost:
             raise StrategyError(
                 f"symbol is {symbol!r}, but {self.name} has only {self._listed_symbols}."
             )
+        self._on_change()
         self._indicators.setdefault(symbol, []).append(indicator)
-        seen_ns = self._now_ns()
-        if seen_ns:
-            for bar in self._feed.history(symbol, None, seen_ns).rows():
+        if self._seen_ns:
+            for bar in self._feed.history(symbol, None, self._seen_ns).rows():
                 indicator.update(bar)
 
     def ask(self, wish: Any) -> None:
@@ -96,33 +120,51 @@ class StrategyHost:
             if symbol
             else [order for lane in lanes.values() for order in lane.values()]
         )
-        return [order for order in found if order.strategy == self.name]
+        own = [order for order in found if order.strategy == self.name]
+        return sorted(own, key=lambda order: (len(order.id), order.id))  # ids are numbered
 
     # --- data ----------------------------------------------------------------------------------
 
     _seen_ns = 0  # the last instant whose bars this strategy has seen
 
-    def _now_ns(self) -> int:
-        return self.market_data.time_ns or self._seen_ns
-
     def warm_up(self, until_ns: int) -> None:
-        """See everything up to an instant at once: history before the start, or before a crash."""
-        self._seen_ns = until_ns
-        for symbol in self.strategy.symbols:
-            past = self._feed.history(symbol, None, until_ns)
+        """See everything up to an instant at once: history before the start, or before a crash.
+
+        Prices and news then stand in the order in which they came, as if there had been no crash.
+        """
+        self._seen_ns = self.market_data.time_ns = until_ns
+        shown: list[tuple[int, Bar]] = []
+        news: list[tuple[int, str]] = []
+        for symbol in filter(self.symbols.__contains__, self._feed.symbols):
+            past, start_ns = self._feed.history(symbol, None, until_ns), self._feed.start_ns or 0
+            before = int(past.close_ns.searchsorted(start_ns, side="right"))
+            first = max(before, self._missing[symbol])  # the first bar that was news
+            if before == first > 0 or len(past) > first:
+                since_ns = start_ns if before == first > 0 else int(past.close_ns[first])
+                shown.append((since_ns, *past.between(len(past) - 1, len(past)).rows()))
+                first = max(first, self._first_unheard(past.close_ns, until_ns))
+            if len(past) > first:
+                news.append((int(past.close_ns[first]), symbol))
             self._missing[symbol] = max(0, self._missing[symbol] - len(past))
-            if len(past) and not self._missing[symbol]:
-                put_price(self.market_data, symbol, *past.between(len(past) - 1, len(past)).rows())
+        put_prices(self.market_data, ((b.symbol, b) for _, b in sorted(shown, key=itemgetter(0))))
+        self._pending = {symbol: None for _, symbol in sorted(news, key=itemgetter(0))}
         self._drop_missing()
-        self.market_data.time_ns = until_ns
+
+    def _first_unheard(self, close_ns: Instants, until_ns: int) -> int:
+        """Which bar is the first that no instant of the schedule has come after."""
+        schedule = self.schedule
+        if schedule is None:
+            return len(close_ns)
+        return bisect_left(close_ns, True, key=lambda at: schedule.after(int(at) - 1) > until_ns)
 
     def see(self, time_ns: int, symbols: tuple[str, ...], observed: Iterable[Observation]) -> None:
         """Take in what is new: warm-up, indicators, newest prices."""
+        is_new = time_ns > self._seen_ns  # no: an indicator declared meanwhile has it already
         self._seen_ns = time_ns
         for symbol, seen in zip(symbols, observed, strict=True):
             if symbol not in self.symbols:
                 continue
-            if isinstance(seen, Bar):
+            if is_new and isinstance(seen, Bar):
                 for indicator in self._indicators.get(symbol, ()):
                     indicator.update(seen)
             if self._missing and self._missing.get(symbol, 0) > 0:
@@ -202,12 +244,12 @@ class StrategyHost:
 
     def ask_now(self, time_ns: int) -> Any:
         """Ask the strategy at this instant; returns its answer, None after a fault."""
+        if not self.is_asked:
+            return None
         data = self.market_data
         data.updated = tuple(self._pending)
         data.time_ns = time_ns
         self._pending.clear()
-        if not self.is_asked:
-            return None
         if self.first_tick_ns is None:
             self.first_tick_ns = time_ns
         if not self._has_faulted:
@@ -225,29 +267,25 @@ class StrategyHost:
 
     async def call(self, what: str, *arguments: Any) -> Any:
         """Call on_start, on_fill, on_order or on_stop, sync or async; errors are faults."""
-        answer = self._guarded(getattr(self.strategy, what), *arguments)
-        return await self.finish(answer) if inspect.isawaitable(answer) else answer
+        return await self.finish(self._guarded(getattr(self.strategy, what), *arguments))
 
     async def finish(self, answer: Any) -> Any:
         """Await the answer of an async callback; its error is a fault as well."""
-        if not inspect.isawaitable(answer):
-            return answer
         try:
-            return await answer
+            if inspect.isasyncgen(answer):
+                return [wish async for wish in answer]
+            return await answer if inspect.isawaitable(answer) else answer
         except Exception as error:
             return self.note_fault(error)
 
     def collect(self, answer: Any) -> list[Any]:
         """The wishes in an answer, then those asked for by helpers and not returned as well."""
         wishes: list[Any] = []
-        if answer.__class__ is list:
-            wishes = answer
-        elif answer is not None:
+        if answer is not None:
             try:
                 wishes = _listed(answer)
             except Exception as error:
                 self.note_fault(error)
-                self.wishes.clear()
                 return []
         if self.wishes:
             wishes = [*wishes, *(w for w in self.wishes if not any(w is other for other in wishes))]
@@ -268,8 +306,19 @@ class StrategyHost:
         if self._faults_in_a_row >= _FAULTS_TO_PARK:
             self.set_state("parked")
 
+    def note_answer(self) -> None:
+        """Count an answer to an own fill or order; too many at one instant park the strategy."""
+        if self._answered_ns != self._now_ns():
+            self._answers, self._answered_ns = 0, self._now_ns()
+        self._answers += 1
+        if self._answers > _ANSWERS_AT_ONCE:
+            self.note_fault(StrategyError("it answers its own orders without end"))
+            self.set_state("parked")
+
     def set_state(self, state: str) -> None:
         """Move to loaded, running, paused, parked or stopped."""
+        if state == "running":
+            self._faults_in_a_row = 0
         self.status.state = state
         self.strategy.is_running = state == "running"
 
@@ -280,7 +329,7 @@ class StrategyHost:
         if not self.strategy.state and self._state_text == "{}":
             return None
         try:
-            text = json.dumps(self.strategy.state, sort_keys=True, allow_nan=True)
+            text = json.dumps(self.strategy.state)  # in their order: a restart keeps it
         except (TypeError, ValueError) as error:
             self.note_fault(StrategyError(f"state must hold JSON values only: {error}."))
             return None
@@ -302,8 +351,10 @@ def _overrides(strategy: StrategyInterface, method: str) -> bool:
 def _listed(answer: Any) -> list[Any]:
     """The wishes in an answer: one of them, or any iterable of them."""
     if isinstance(answer, Intent | Mapping):
-        return [answer]
+        return [answer] if answer else []
     if isinstance(answer, str) or not isinstance(answer, Iterable):
+        if not answer:  # `return is_cheap and self.buy(...)`
+            return []
         raise StrategyError(
             f"on_tick returned {answer!r}, but must return nothing, an intent or several."
         )

@@ -192,7 +192,7 @@ def _module_of_file(given: str) -> ModuleType:
         return module
 
     try:
-        with _reachable(path.parent), _fresh_siblings(path.parent):
+        with _reachable(path.parent), _fresh_siblings(path.parent, name):
             return _imported(given, path.parent, run)
     except StrategyError:
         sys.modules.pop(name, None)
@@ -237,19 +237,18 @@ def _reachable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _fresh_siblings(folder: Path) -> Iterator[None]:
-    """Forget the modules beside earlier files, which may have the same names as those of this one.
-
-    What has been imported from them stays with those who imported it.
+def _fresh_siblings(folder: Path, name: str) -> Iterator[None]:
+    """Forget the modules beside earlier files, which may have the same names as those beside
+    the file that becomes the module `name`. Who has imported them keeps them.
     """
     while _siblings:
         sys.modules.pop(_siblings.pop(), None)
-    before = set(sys.modules)
+    before = {name, *sys.modules}
     try:
         yield
     finally:
-        made = {name: sys.modules[name] for name in set(sys.modules) - before}
-        _siblings.update(name for name, one in made.items() if _is_beside(one, folder))
+        made = {found: sys.modules[found] for found in sys.modules.keys() - before}
+        _siblings.update(found for found, one in made.items() if _is_beside(one, folder))
 
 
 def _is_beside(module: ModuleType, folder: Path) -> bool:

@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ from ticklane.core.events import (
     StateSaved,
     StrategyFaulted,
     TickCompleted,
+    VenueMarked,
 )
 from ticklane.core.market import (
     Bar,
@@ -33,7 +35,7 @@ from ticklane.core.market import (
     put_prices,
     to_datetime,
 )
-from ticklane.core.money import CASH_STEP
+from ticklane.core.money import CASH_STEP, to_decimal
 from ticklane.core.order import Fill, Order, OrderUpdate
 from ticklane.core.portfolio import Book, BookView, Portfolio
 from ticklane.core.signal import Intent, Signal
@@ -53,15 +55,16 @@ from ticklane.interfaces import (
     Recovered,
     Storage,
     StrategyInterface,
+    check_strategy,
 )
 from ticklane.risk.manager import RiskManager, Rule
 from ticklane.risk.sizing import Sizing, read_sizing
 
 _log = logging.getLogger("ticklane.lane")
+Simple = tuple[tuple[str, StrategyHost, Any, list[Any]], ...]  # those called directly
 PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]  # a Tick, or its three fields
 _FLUSH_SECONDS = 0.25  # what no order waits for is made durable at the latest after this time
 _FLUSH_EVENTS = 512
-_NOTICES_AT_ONCE = 1_000  # a strategy that answers its own orders for ever is parked
 _BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
 
 
@@ -116,7 +119,7 @@ class StrategyRunner:
         self.error: str | None = None
         self.ended_by: str | None = None  # shutdown, operator or end, once stopped
         self.watchdog: Watchdog | None = None
-        self.on_signal_callback: Decided | None = None
+        self._on_signal: Decided | None = None
         self.next_wake_ns = NEVER_NS
         self.hosts: dict[str, StrategyHost] = {}
         self.portfolio = Portfolio(self._last_price)
@@ -134,9 +137,10 @@ class StrategyRunner:
         self._in_order: tuple[StrategyHost, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_simulated = False
-        self._has_chores = self._is_recording = False
+        self._has_chores = self._is_recording = self._has_begun = False
         self._outgoing: list[Outgoing] = []
-        self._simple: tuple[tuple[str, StrategyHost, Any, list[Any]], ...] = ()
+        self._simple_since_ns = 0
+        self._simple: Simple = ()
 
     # --- before the start ----------------------------------------------------------------------
 
@@ -156,15 +160,7 @@ class StrategyRunner:
         """
         if self.is_running:
             raise StrategyError("load_strategy must be called before start.")
-        if not isinstance(strategy, StrategyInterface):
-            raise StrategyError(
-                f"{strategy!r} is not a strategy; it must be an instance of a class that "
-                "inherits from StrategyInterface."
-            )
-        if not hasattr(strategy, "symbols"):
-            raise StrategyError(
-                f"{type(strategy).__name__}.__init__ must call super().__init__(config)."
-            )
+        check_strategy(strategy)
         if strategy.name in self.hosts:
             raise ConfigError(
                 f"name is {strategy.name!r} twice; give one of the strategies another name."
@@ -174,7 +170,7 @@ class StrategyRunner:
         chosen = interval if interval is not None else self._tick_interval
         schedule = Schedule.parse(chosen, self.find_calendar(calendar))
         self.hosts[strategy.name] = StrategyHost(strategy, schedule)
-        self._shares[strategy.name] = None if cash is None else Decimal(str(cash))
+        self._shares[strategy.name] = None if cash is None else to_decimal(cash, "cash")
         return strategy
 
     def find_calendar(self, calendar: Any) -> Calendar | None:
@@ -198,6 +194,17 @@ class StrategyRunner:
         """True from start to stop."""
         return self.state in ("running", "paused")
 
+    @property
+    def on_signal_callback(self) -> Decided | None:
+        """Called as (strategy, signal, order) for each decision; the order is None for HOLD."""
+        return self._on_signal
+
+    @on_signal_callback.setter
+    def on_signal_callback(self, callback: Decided | None) -> None:
+        self._on_signal = callback
+        if self.desk is not None:
+            self.desk.on_decision = self._tell if callback else None
+
     # --- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -205,9 +212,10 @@ class StrategyRunner:
 
         Raises ConfigError when no strategy is loaded or the feed lacks a symbol.
         """
-        if self.is_running:
+        if self.is_running or self.state == "starting":
             return
         await self._prepare()
+        self._has_chores = True
         self.watchdog = Watchdog(self._beat, self._note_hang)
         self.watchdog.start()
         self._tasks = [asyncio.create_task(self._lane(), name="lane")]
@@ -288,13 +296,15 @@ class StrategyRunner:
             cash=str(self.portfolio.cash),
             equity=str(self.portfolio.equity()),
             open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
-            strategies={name: host.status for name, host in self.hosts.items()},
+            strategies={name: replace(host.status) for name, host in self.hosts.items()},
             error=self.error,
         )
 
     # --- getting ready -------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
+        if self.state != "created":
+            raise ConfigError("this runner has run already; make a new one for another run.")
         if not self.hosts:
             raise ConfigError("no strategy is loaded; call load_strategy before start.")
         if self.feed is None:
@@ -306,21 +316,31 @@ class StrategyRunner:
         self._is_simulated = isinstance(self.clock, SimulatedClock)
         if isinstance(self.clock, SimulatedClock):
             self.clock.follow(lambda: self.now_ns)
+        self.state = "starting"
+        try:
+            await self._open(self.feed, self.clock)
+        except BaseException as error:
+            await self._break_off(error)
+            raise
+
+    async def _open(self, feed: Feed, clock: Clock) -> None:
+        """Find or begin the run, and let the strategies start."""
         recovered = await self._begin_run()
-        self.run_id = recovered.run_id
+        self.run_id, self._has_begun = recovered.run_id, recovered.has_begun
         started_ns = recovered.started_ns
-        if self.feed.start_ns is None:
-            self.feed.start_ns = started_ns if started_ns is not None else self.clock.now_ns()
+        if feed.start_ns is None:
+            feed.start_ns = started_ns if started_ns is not None else clock.now_ns()
         self.desk = self._make_desk(recovered)
-        since_ns = recovered.cursor_ns if recovered.cursor_ns is not None else self.feed.start_ns
+        if self.storage is not None or self.bus.has_listeners:
+            self._begin_recording()
+        since_ns = recovered.cursor_ns if recovered.cursor_ns is not None else feed.start_ns
         self._after_ns = recovered.cursor_ns
         await self._restore(self.desk, recovered, since_ns)
         self.state = "running"
         self._emit(RunStarted(recovered.run_id, self.now_ns))
         for host in self.hosts.values():
             host.set_state("running")
-            self._decide(host, host.collect(await host.call("on_start")))
-            self._take_fault(host)
+            await self._hear(host, await host.call("on_start"))
         self._plan_wakes(since_ns)
         self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
         await self._settle()
@@ -366,12 +386,15 @@ class StrategyRunner:
         desk = Desk(
             self.portfolio, maker, risk, sizing=self._sizing, tape=self._tape, last=self.last
         )
-        desk.on_decision = self._tell if self.on_signal_callback else None
-        self._is_recording = self.storage is not None or self.bus.has_listeners
-        if self._is_recording:
-            desk.events = self._events
+        desk.on_decision = self._tell if self._on_signal else None
         self._outgoing = desk.outgoing
         return desk
+
+    def _begin_recording(self) -> None:
+        """Make events from now on: there is a storage, or the bus has its first listener."""
+        assert self.desk is not None
+        self._is_recording = self._has_chores = True
+        self.desk.events = self._events
 
     async def _restore(self, desk: Desk, recovered: Recovered, since_ns: int | None) -> None:
         assert self.feed is not None
@@ -383,10 +406,17 @@ class StrategyRunner:
                 past = self.feed.history(symbol, 1, since_ns)
                 put_prices(self.last, ((symbol, bar) for bar in past.rows()))
         await self.broker.connect(recovered, self.last)
-        desk.restore(recovered.orders, recovered.fills)
+        desk.restore(recovered.orders, recovered.fills, recovered.steps)
         for host in self.hosts.values():
             book: dict[str, Book] = {host.name: self.portfolio.books[host.name]}
-            host.bind(desk, self.feed, BookView(self.portfolio, book), self._beat)
+            host.bind(
+                desk,
+                self.feed,
+                BookView(self.portfolio, book),
+                self._beat,
+                now_ns=lambda: self.now_ns,
+                on_change=self._complicate,
+            )
             if since_ns is not None:
                 host.warm_up(since_ns)
             if host.name in recovered.states:
@@ -428,7 +458,11 @@ class StrategyRunner:
         gc.disable()  # the lane makes no cycles; the collector would only walk the history
         try:
             await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
+            self._complicate()
             await self._finish("end")
+        except BaseException as error:
+            await self._break_off(error)
+            raise
         finally:
             if collecting:
                 gc.freeze()  # what the run has made is old at once, or the next collection,
@@ -473,12 +507,10 @@ class StrategyRunner:
             reason = await self._take_messages()
             await self._end_sources()
             await self._finish(reason)
-        except TicklaneError as error:
-            self._fail(error)
-            raise
         except BaseException as error:
-            self._fail(error)
-            _log.exception("the lane broke")
+            if not isinstance(error, TicklaneError):
+                _log.exception("the lane broke")
+            await self._break_off(error)
             raise
         finally:
             await self._end_sources()
@@ -486,10 +518,19 @@ class StrategyRunner:
                 self.watchdog.stop()
             self._inbox.close()
 
-    def _fail(self, error: BaseException) -> None:
+    async def _break_off(self, error: BaseException) -> None:
+        """Stop where we are; what is not durable is not told, and the run can be resumed."""
         self.state, self.error = "failed", str(error) or type(error).__name__
         for host in self.hosts.values():
             host.set_state("stopped")
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        try:
+            await self.broker.disconnect()
+        finally:
+            if self.storage is not None:
+                await self.storage.close()
 
     async def _end_sources(self) -> None:
         sources = [task for task in self._tasks[1:] if not task.done()]
@@ -507,6 +548,8 @@ class StrategyRunner:
             if not await inbox.arrival(_FLUSH_SECONDS if self._events else 1.0):
                 await self._flush()
                 continue
+            if self.bus.has_listeners and not self._is_recording:
+                self._begin_recording()
             batch = inbox.take()
             newest = max((n for n, one in enumerate(batch) if one.__class__ is Tick), default=-1)
             for number, message in enumerate(batch):
@@ -570,18 +613,19 @@ class StrategyRunner:
                         self._take_hot_fault(host, error)
                         continue
                     if wishes or answer.__class__ is not list:
-                        if wishes or answer:
+                        if wishes or answer is not None:
                             await self._hear(host, answer)
                     elif answer:
                         host.status.signals += len(answer)
                         for wish in answer:
-                            decide(host.name, host.symbols, wish, time_ns)
+                            if wish is not None:
+                                decide(host.name, host.symbols, wish, time_ns)
                         if notices:
                             await self._notify()
             else:
                 await self._ask(time_ns, symbols, observed)
             if has_chores:
-                self._do_chores(isinstance(observed[0], Bar))
+                self._do_chores(simple, isinstance(observed[0], Bar))
             if outgoing:
                 await self._settle()
 
@@ -591,7 +635,7 @@ class StrategyRunner:
         """Ask every strategy whose turn it is, after its own bookkeeping."""
         for host in self._in_order:
             answer = host.tick(time_ns, symbols, observed)
-            if answer or host.wishes:
+            if answer is not None or host.wishes or host.fault is not None:
                 await self._hear(host, answer)
         if all(host.is_simple for host in self._in_order):
             self._simplify()
@@ -601,20 +645,30 @@ class StrategyRunner:
         for host in self._in_order:
             host.follow(self.last)
         self._simple = tuple((h.name, h, h.on_tick, h.wishes) for h in self._in_order)
+        self._simple_since_ns = self.now_ns
 
     def _complicate(self) -> None:
         """Back to the bookkeeping way: something about a strategy has changed."""
         if self._simple:
             self._simple = ()
+            asked = 0 if self._has_chores else self._instants_since(self._simple_since_ns)
             for host in self._in_order:
+                host.status.ticks += asked
                 host.unfollow()
+
+    def _instants_since(self, since_ns: int) -> int:
+        """How many ticks a replay has walked through: counted afterwards, not one by one."""
+        instants = self.feed.instants(since_ns)  # type: ignore[union-attr]
+        return int(instants.searchsorted(self.now_ns, side="right"))
 
     def _take_hot_fault(self, host: StrategyHost, error: Exception) -> None:
         host.note_fault(error)
-        self._complicate()
+        self._take_fault(host)
 
-    def _do_chores(self, is_close: bool) -> None:
-        """What only some wirings need after a tick: schedules and the record."""
+    def _do_chores(self, asked: Simple, is_close: bool) -> None:
+        """What only some wirings need after a tick: counts, schedules and the record."""
+        for _, host, _, _ in asked:
+            host.status.ticks += 1
         if self.next_wake_ns < NEVER_NS:
             self._next_wake()
         if self._is_recording:
@@ -640,21 +694,22 @@ class StrategyRunner:
 
     async def _take_wake(self, time_ns: int) -> None:
         self._complicate()
-        self.last.time_ns = max(self.last.time_ns, time_ns)
+        now_ns = self.last.time_ns = max(self.last.time_ns, time_ns)
         for host in self._in_order:
-            answer = host.wake(time_ns)
-            if answer is not None or host.wishes:
+            answer = host.wake(now_ns)
+            if answer is not None or host.wishes or host.fault is not None:
                 await self._hear(host, answer)
         self._next_wake()
+        if self._is_recording:  # or a restart would come to this instant again
+            self._note_completion()
         await self._settle()
 
     async def _hear(self, host: StrategyHost, answer: Any) -> None:
         """Take in what a strategy answered."""
-        if answer.__class__ is not list and inspect.isawaitable(answer):
+        if answer.__class__ is not list:
             answer = await host.finish(answer)
         self._decide(host, host.collect(answer))
-        if host.fault is not None:
-            self._complicate()
+        self._take_fault(host)
         if self.desk.notices:  # type: ignore[union-attr]
             await self._notify()
 
@@ -675,20 +730,17 @@ class StrategyRunner:
         """Tell strategies of their fills and orders, and hear what they want then."""
         desk = self.desk
         assert desk is not None
-        told = 0
         while desk.notices:
             name, what = desk.notices.pop(0)
             host = self.hosts[name]
-            told += 1
-            if told > _NOTICES_AT_ONCE:
-                desk.notices.clear()
-                host.note_fault(StrategyError("it answers its own orders without end"))
-                host.set_state("parked")
-                self._complicate()
-                return
             if host.status.state in ("running", "paused"):
                 call = "on_fill" if isinstance(what, Fill) else "on_order"
-                self._decide(host, host.collect(await host.call(call, what)))
+                wishes = host.collect(await host.call(call, what))
+                if wishes:
+                    host.note_answer()
+                if host.status.state != "parked":
+                    self._decide(host, wishes)
+                self._take_fault(host)
 
     async def _settle(self) -> None:
         """Make intents durable, send them, and take the broker's answers, until all is quiet."""
@@ -697,6 +749,7 @@ class StrategyRunner:
         self._beat.current = None
         while True:
             if self._is_recording and outgoing:
+                self._note_changes()
                 await self._flush()
             sending = outgoing[:]
             outgoing.clear()
@@ -712,7 +765,9 @@ class StrategyRunner:
                 if desk.notices:
                     await self._notify()
             if not outgoing:
-                return
+                break
+        if self._is_recording:
+            self._note_changes()
 
     # --- what is recorded ------------------------------------------------------------------------
 
@@ -721,19 +776,41 @@ class StrategyRunner:
             self._events.append(event)
 
     def _note_tick(self, is_close: bool) -> None:
-        """State, faults, equity and the cursor of this tick."""
+        """The account at the close of a bar, and how things stand after it."""
+        if is_close and self._is_begun():
+            equity, cash = float(self.portfolio.equity()), self.portfolio.cash
+            self._events.append(EquityMarked(self.now_ns, equity, cash))
+        self._note_completion()
+
+    def _note_completion(self) -> None:
+        """The lane is done with this instant, and this is how things stand."""
+        self._note_states()
+        self._events.append(TickCompleted(self.now_ns, self.broker.marks()))
+
+    def _is_begun(self) -> bool:
+        """True from the first tick of any strategy on, also if that was before a restart."""
+        if not self._has_begun:
+            self._has_begun = any(host.first_tick_ns is not None for host in self._in_order)
+        return self._has_begun
+
+    def _note_states(self) -> None:
         for host in self._in_order:
             text = host.changed_state()
             if text is not None:
                 self._events.append(StateSaved(host.name, self.now_ns, text))
             self._take_fault(host)
-        if is_close and any(host.first_tick_ns for host in self._in_order):
-            equity, cash = float(self.portfolio.equity()), self.portfolio.cash
-            self._events.append(EquityMarked(self.now_ns, equity, cash))
-        self._events.append(TickCompleted(self.now_ns, self.broker.marks()))
+
+    def _note_changes(self) -> None:
+        """What a restart must find again besides the orders. It becomes durable together with
+        them, or an instant would be half forgotten: an order taken, but not the mark it follows."""
+        self._note_states()
+        marks = self.broker.marks()
+        if marks is not None:
+            self._events.append(VenueMarked(self.now_ns, marks))
 
     def _take_fault(self, host: StrategyHost) -> None:
         if host.fault is not None:
+            self._complicate()
             is_parked = host.status.state == "parked"
             self._emit(StrategyFaulted(host.name, self.now_ns, host.fault, is_parked))
             host.fault = None
@@ -776,10 +853,8 @@ class StrategyRunner:
                 wishes = host.collect(await host.call("on_stop", *arguments))
                 if reason == "operator":
                     self._decide(host, wishes)
+                    await self._notify()
             self._take_fault(host)
-            text = host.changed_state() if self._is_recording else None
-            if text is not None:
-                self._events.append(StateSaved(host.name, self.now_ns, text))
             if host.status.state != "parked":
                 host.set_state("stopped")
         desk = self.desk
@@ -792,9 +867,7 @@ class StrategyRunner:
         self._emit(RunStopped(self.run_id or "", self.now_ns, reason))
         await self._flush()
         self.state, self.ended_by = "stopped", reason
-        await self.broker.disconnect()
-        if self.storage is not None:
-            await self.storage.close()
+        await self._let_go()
 
     # --- small things ----------------------------------------------------------------------------
 
@@ -804,10 +877,10 @@ class StrategyRunner:
 
     def _tell(self, strategy: str, signal: Any, order: Order | None) -> None:
         """Call the user's callback; its error is logged and stays its own."""
-        if self.on_signal_callback is None:
+        if self._on_signal is None:
             return
         try:
-            self.on_signal_callback(strategy, signal, order)
+            self._on_signal(strategy, signal, order)
         except Exception:
             _log.exception("on_signal_callback failed")
 

@@ -148,7 +148,13 @@ class Batch:
     def _tick_completed(self, event: e.TickCompleted) -> None:
         self._run["cursor_ns"] = event.at_ns
         if event.venue_marks is not None:
-            self._run["venue_marks"] = json_text(event.venue_marks, "the broker's marks()")
+            self._mark(event.venue_marks)
+
+    def _venue_marked(self, event: e.VenueMarked) -> None:
+        self._mark(event.venue_marks)
+
+    def _mark(self, marks: dict[str, Any]) -> None:
+        self._run["venue_marks"] = json_text(marks, "the broker's marks()")
 
     def _run_stopped(self, event: e.RunStopped) -> None:
         if event.reason == "end":  # any other stop leaves the run to be resumed
@@ -164,5 +170,6 @@ _TAKERS: dict[type, Callable[[Batch, Any], None]] = {
     e.StrategyFaulted: Batch._strategy_faulted,
     e.StateSaved: Batch._state_saved,
     e.TickCompleted: Batch._tick_completed,
+    e.VenueMarked: Batch._venue_marked,
     e.RunStopped: Batch._run_stopped,
 }

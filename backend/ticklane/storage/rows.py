@@ -10,7 +10,16 @@ from typing import Any
 
 from ticklane.core.errors import StorageError
 from ticklane.core.market import Bar, Observation, Quote
-from ticklane.core.order import Fill, Order, OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from ticklane.core.order import (
+    Fill,
+    Order,
+    OrderClass,
+    OrderEvent,
+    OrderStatus,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from ticklane.core.position import Trade
 
 Row = dict[str, Any]
@@ -92,6 +101,18 @@ def order_of(row: Any) -> Order:
     order.filled_quantity = Decimal(row["filled_quantity"])
     order.is_cancel_pending = bool(row["is_cancel_pending"])
     return order
+
+
+def event_of(row: Any) -> OrderEvent:
+    """One line of the journal."""
+    before = row["from_status"]
+    return OrderEvent(
+        row["order_id"],
+        None if before is None else OrderStatus(before),
+        OrderStatus(row["to_status"]),
+        row["at_ns"],
+        row["evidence"],
+    )
 
 
 def link_legs(orders: Iterable[Order]) -> None:

@@ -8,13 +8,21 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, insert, or_, select, update
+from sqlalchemy import Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ticklane.core.order import TERMINAL, OrderStatus
 from ticklane.interfaces import Recovered
-from ticklane.storage.rows import fill_of, link_legs, order_of
-from ticklane.storage.schema import fills, meta, orders, runs, strategy_state
+from ticklane.storage.rows import event_of, fill_of, link_legs, order_of
+from ticklane.storage.schema import (
+    equity,
+    fills,
+    meta,
+    order_events,
+    orders,
+    runs,
+    strategy_state,
+)
 
 _OPEN = [status.value for status in OrderStatus if status not in TERMINAL]
 
@@ -91,17 +99,21 @@ async def _resume(
     await connection.execute(
         update(runs).where(runs.c.id == run_id).values(resumed=runs.c.resumed + 1)
     )
-    listed = [order_of(row) for row in await _rows(connection, _with_legs(run_id))]
+    listed = [order_of(row) for row in await _rows(connection, _with_relatives(run_id))]
     link_legs(listed)
+    unsent = {order.replaces_id for order in listed if order.status is OrderStatus.SENDING}
     booked = select(fills).where(fills.c.run_id == run_id).order_by(fills.c.number)
     saved = select(strategy_state).where(strategy_state.c.run_id == run_id)
+    marked = select(equity.c.at_ns).where(equity.c.run_id == run_id).limit(1)
     return Recovered(
         run_id,
         is_resumed=True,
         started_ns=run["started_ns"],
         cursor_ns=run["cursor_ns"],
         order_count=await _order_count(connection, run_id),
-        orders=tuple(order for order in listed if order.is_open),
+        has_begun=bool(await _rows(connection, marked)),
+        orders=tuple(order for order in listed if order.is_open or order.id in unsent),
+        steps=tuple(event_of(row) for row in await _rows(connection, _steps(run_id))),
         fills=tuple(fill_of(row) for row in await _rows(connection, booked)),
         states={row["strategy"]: row["state"] for row in await _rows(connection, saved)},
         venue_marks=json.loads(run["venue_marks"] or "{}"),
@@ -120,10 +132,19 @@ async def _order_count(connection: AsyncConnection, run_id: str) -> int:
     return max(number, int(own[1]) if own else 0)
 
 
-def _with_legs(run_id: str) -> Select[Any]:
-    """The open orders of a run and every leg of theirs, closed ones too."""
+def _steps(run_id: str) -> Select[Any]:
+    """The journal of the open orders of a run."""
+    is_open = (orders.c.run_id == run_id) & orders.c.status.in_(_OPEN)
+    chosen = select(orders.c.id).where(is_open).scalar_subquery()
+    query = select(order_events).where(order_events.c.order_id.in_(chosen))
+    return query.order_by(order_events.c.seq)
+
+
+def _with_relatives(run_id: str) -> Select[Any]:
+    """The open orders of a run, their legs and what they replace, closed ones too."""
     mine = orders.c.run_id == run_id
     is_open = mine & orders.c.status.in_(_OPEN)
     parents = select(orders.c.id).where(is_open).scalar_subquery()
-    leg = mine & orders.c.parent_id.in_(parents)
-    return select(orders).where(or_(is_open, leg)).order_by(orders.c.number)
+    replaced = select(orders.c.replaces_id).where(is_open).scalar_subquery()
+    related = orders.c.parent_id.in_(parents) | orders.c.id.in_(replaced)
+    return select(orders).where(is_open | (mine & related)).order_by(orders.c.number)

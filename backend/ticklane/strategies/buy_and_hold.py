@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ticklane.core.market import MarketData
-from ticklane.core.signal import Intent
+from ticklane.core.signal import Wish
 from ticklane.interfaces import StrategyInterface
 
 
@@ -24,7 +24,7 @@ class BuyAndHoldStrategy(StrategyInterface):
         position_size: Decimal = Field(Decimal(100), gt=0, description="shares or coins to buy")
         sell_on_stop: bool = Field(False, description="sell when an operator stops the run")
 
-    def on_tick(self, market_data: MarketData) -> list[Intent]:
+    def on_tick(self, market_data: MarketData) -> list[Wish]:
         """Buy what has not been bought yet."""
         bought = self.state.setdefault("bought", [])
         missing = [symbol for symbol in market_data.updated if symbol not in bought]

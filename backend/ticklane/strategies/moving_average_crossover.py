@@ -8,16 +8,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from ticklane.core.market import MarketData
-from ticklane.core.signal import Intent
+from ticklane.core.signal import Wish
 from ticklane.indicators import EMA, SMA
 from ticklane.interfaces import StrategyInterface
+
+_ROUNDING = 1e-12  # averages as near as that are equal: their order would be an accident
 
 
 class MovingAverageCrossoverStrategy(StrategyInterface):
     """Buys `position_size` when the fast average is above the slow one, sells it when below.
 
-    `average` is "simple" or "exponential". The decision is made from the averages and the
-    position alone, so an interrupted run goes on as if nothing had happened.
+    `average` is "simple" or "exponential". Which side it is on stands in `state`, so an
+    interrupted run goes on as if nothing had happened.
     """
 
     class Config(BaseModel):
@@ -45,19 +47,19 @@ class MovingAverageCrossoverStrategy(StrategyInterface):
             for symbol in self.symbols
         }
 
-    def on_tick(self, market_data: MarketData) -> list[Intent]:
+    def on_tick(self, market_data: MarketData) -> list[Wish]:
         """Compare the averages of every symbol with a new bar."""
         intents = []
         for symbol in market_data.updated:
             fast, slow = self._averages[symbol]
-            wanted = self._decide(symbol, fast.value - slow.value)
+            wanted = self._decide(symbol, (fast.value - slow.value) / slow.value)
             if wanted is not None:
                 intents.append(wanted)
         return intents
 
-    def _decide(self, symbol: str, distance: float) -> Intent | None:
-        """`distance` is fast minus slow; NaN while there are too few bars."""
-        if distance == 0 or distance != distance:
+    def _decide(self, symbol: str, distance: float) -> Wish | None:
+        """`distance` is fast minus slow, as a share of slow; NaN while there are too few bars."""
+        if not abs(distance) > _ROUNDING:
             return None
         side = self.state.get(symbol, "out")
         if distance > 0 and side == "out":
