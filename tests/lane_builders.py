@@ -14,6 +14,7 @@ from ticklane.engine.runner import StrategyRunner
 from ticklane.interfaces import Session, StrategyInterface
 from ticklane.testing.builders import START
 
+
 def minute(number):
     """The instant so many minutes after the start."""
     return START + number * MINUTE
@@ -115,7 +116,10 @@ class Gate:
 
 
 class Journal:
-    """Listens to a runner's bus and writes down what each event said when it was published."""
+    """Listens to a runner's bus and writes down what each event says.
+
+    Of an order only what never changes: the bus is told later than the order has moved.
+    """
 
     def __init__(self, runner):
         self.lines = []
@@ -126,9 +130,17 @@ class Journal:
         return [fields for name, fields in self.lines if name == kind.__name__]
 
 
+_MOVING = "status filled_quantity quantity reason reason_code broker_order_id".split()
+
+
+def terms_of(order):
+    """What of an order never changes, in plain values."""
+    return {name: value for name, value in public(order).items() if name not in _MOVING}
+
+
 def _line(event):
     return type(event).__name__, {
-        name: public(value) if isinstance(value, Order) else value
+        name: terms_of(value) if isinstance(value, Order) else value
         for name, value in event._asdict().items()
     }
 

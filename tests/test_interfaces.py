@@ -114,7 +114,11 @@ def test_values_are_turned_into_the_types_of_the_model():
         ),
         (Trend, {"size": 0}, "size of Trend is 0, but must be greater than 0."),
         (Trend, {"size": "x"}, "size of Trend is 'x', but must be a valid decimal."),
-        (Trend, {"average": "x"}, "average of Trend is 'x', but must be 'simple' or 'exponential'."),
+        (
+            Trend,
+            {"average": "x"},
+            "average of Trend is 'x', but must be 'simple' or 'exponential'.",
+        ),
         (
             Trend,
             {"levels": [1, "x"]},
@@ -129,8 +133,11 @@ def test_values_are_turned_into_the_types_of_the_model():
         ),
         (Trend, {"odd": 2}, "odd of Trend is 2, but must be odd."),
         (Trend, {"key": 5}, "key of Trend is 5, but must be a valid string."),
-        (Trend, {"fast": 99}, "the parameters of Trend do not fit together: fast (99) must not be "
-         "99."),
+        (
+            Trend,
+            {"fast": 99},
+            "the parameters of Trend do not fit together: fast (99) must not be 99.",
+        ),
         (
             Trend,
             {"name": "T1", "fst": 5},
@@ -150,7 +157,7 @@ def test_values_are_turned_into_the_types_of_the_model():
         (
             Bare,
             "AAPL",
-            "config of Bare is 'AAPL', but must be a mapping such as {\"symbols\": [\"AAPL\"]}.",
+            'config of Bare is \'AAPL\', but must be a mapping such as {"symbols": ["AAPL"]}.',
         ),
     ],
 )
@@ -165,7 +172,7 @@ def test_a_config_that_is_no_pydantic_model_is_refused():
     class Odd(Bare):
         Config = dict
 
-    with pytest.raises(StrategyError, match="^Config of Odd is .* must be a pydantic model.$"):
+    with pytest.raises(StrategyError, match=r"^Config of Odd is .* must be a pydantic model\.$"):
         Odd()
 
 

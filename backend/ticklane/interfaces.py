@@ -94,6 +94,8 @@ class Recovered:
     steps: tuple[OrderEvent, ...] = ()  # the journal of those orders, oldest first
     fills: tuple[Fill, ...] = ()  # all of the run, in booking order
     states: Mapping[str, str] = field(default_factory=dict)  # strategy -> JSON text
+    # strategy -> its status (running, paused, parked) and its faults in a row
+    standings: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     venue_marks: Mapping[str, Any] = field(default_factory=dict)
     installation: str = ""  # tells our client order ids from another installation's
 
@@ -127,6 +129,10 @@ class BrokerInterface(ABC):
 
     allow_short: bool = False
     watches: Any = True  # truthy while `observe` has something to look for
+
+    def conditions(self) -> dict[str, Any]:
+        """What decides how orders fill, in words or numbers: a run goes on only under the same."""
+        return {}
 
     async def connect(self, recovered: Recovered, last: dict[str, Any]) -> None:
         """Get ready before the first tick; `last` is the lane's own view of the newest prices."""
@@ -166,6 +172,12 @@ class BrokerInterface(ABC):
     def marks(self) -> dict[str, Any] | None:
         """What a simulated venue must find again after a crash; None when nothing changed."""
         return None
+
+
+def in_words(value: Any) -> str:
+    """A value as text that is the same in every process."""
+    is_plain = type(value).__repr__ is not object.__repr__
+    return repr(value) if is_plain else type(value).__qualname__
 
 
 class StrategyServices(Protocol):
@@ -324,18 +336,14 @@ def check_strategy(strategy: Any) -> StrategyInterface:
             "inherits from StrategyInterface."
         )
     if not hasattr(strategy, "_services"):
-        raise StrategyError(
-            f"{type(strategy).__name__}.__init__ must call super().__init__(config)."
-        )
+        name = type(strategy).__name__
+        raise StrategyError(f"{name}.__init__ must call super().__init__(config).")
     return strategy
 
 
 def _given(config: Any, name: str) -> dict[str, Any]:
     if config is not None and not isinstance(config, Mapping):
-        raise ConfigError(
-            f"config of {name} is {config!r}, but must be a mapping such as "
-            '{"symbols": ["AAPL"]}.'
-        )
+        raise ConfigError(f"config of {name} is {config!r}, but must be a mapping.")
     return dict(config or {})
 
 
@@ -385,7 +393,7 @@ def _first_complaint(found: Any, name: str) -> str:
     field = ".".join(str(part) for part in found["loc"])
     if found["type"] == "missing":
         return f"{field} of {name} is missing; give it a value."
-    message = re.sub(r"^(?:\w+ )?(?:I|i)nput should ", "must ", found["msg"])
+    message = re.sub(r"^(?:\w+ )?[Ii]nput should ", "must ", found["msg"])
     message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".")
     if not field:
         return f"the parameters of {name} do not fit together: {message}."

@@ -144,7 +144,7 @@ class Plain:
         self.prices = []  # of the entries of the present trip
 
     def fill(self, quantity, price):
-        self.steps += 1
+        self.steps += 2  # roundings at most: of the amount, and of a fee or a part of the cost
         if self.quantity * quantity < 0:
             closed = quantity if abs(quantity) < abs(self.quantity) else -self.quantity
             part = self.cost * -closed / self.quantity
@@ -159,7 +159,7 @@ class Plain:
             self.cost += quantity * price
 
 
-quantities = st.decimals("0.0001", 1000, places=4)
+sizes = st.decimals("0.0001", 1000, places=4)
 prices = st.decimals("0.01", 5000, places=4)
 fees = st.one_of(st.just(Decimal(0)), st.decimals(0, 5, places=8))
 books, symbols = st.sampled_from(STRATEGIES), st.sampled_from(SYMBOLS)
@@ -175,24 +175,28 @@ class MoneyAddsUp(RuleBasedStateMachine):
         for name in STRATEGIES:
             self.portfolio.open_book(name, cash)
         self.deposits = dict.fromkeys(STRATEGIES, Fraction(cash))
-        self.amounts, self.fees = defaultdict(Fraction), defaultdict(Fraction)
+        self.spent, self.fees = defaultdict(Fraction), defaultdict(Fraction)
         self.plain = defaultdict(Plain)
         self.trades = []
 
-    def book_fill(self, name, symbol, quantity, price, fee):
-        fill = a_fill(
-            quantity, price, fee, number=len(self.amounts), symbol=symbol, strategy=name
-        )
-        trade = self.portfolio.books[name].apply(fill)
+    def book_fill(self, name, symbol, quantity, price, fee, fee_asset=None):
+        fill = a_fill(quantity, price, fee, number=len(self.marks), symbol=symbol, strategy=name)
+        trade = self.portfolio.books[name].apply(fill._replace(fee_asset=fee_asset))
         self.trades += [trade] if trade else []
         self.marks[symbol] = float(price)
-        self.amounts[name] += rounded(Fraction(quantity) * Fraction(price))
-        self.fees[name] += Fraction(fee)
-        self.plain[name, symbol].fill(Fraction(quantity), Fraction(price))
+        quantity, price, fee = Fraction(quantity), Fraction(price), Fraction(fee)
+        self.spent[name] += rounded(quantity * price) + (0 if fee_asset else fee)
+        self.fees[name] += rounded(fee * price) if fee_asset else fee
+        self.plain[name, symbol].fill(quantity - (fee if fee_asset else 0), price)
 
-    @rule(name=books, symbol=symbols, quantity=quantities, price=prices, fee=fees, buys=st.booleans())
+    @rule(name=books, symbol=symbols, quantity=sizes, price=prices, fee=fees, buys=st.booleans())
     def trade(self, name, symbol, quantity, price, fee, buys):
         self.book_fill(name, symbol, quantity if buys else -quantity, price, fee)
+
+    @rule(name=books, quantity=sizes, price=prices, percent=st.sampled_from(["0.1", "0.25"]))
+    def buy_for_a_fee_in_coins(self, name, quantity, price, percent):
+        fee = quantity * Decimal(percent) / 100
+        self.book_fill(name, "BTC", quantity, price, fee, fee_asset="BTC")
 
     @precondition(lambda self: any(one.quantity for one in self.plain.values()))
     @rule(data=st.data(), price=prices, fee=fees, share=st.sampled_from(["0.25", "1", "1.5", "2"]))
@@ -214,7 +218,7 @@ class MoneyAddsUp(RuleBasedStateMachine):
     @invariant()
     def cash_is_what_came_in_less_what_was_spent(self):
         for name, book in self.portfolio.books.items():
-            assert Fraction(book.cash) == self.deposits[name] - self.amounts[name] - self.fees[name]
+            assert Fraction(book.cash) == self.deposits[name] - self.spent[name]
             assert Fraction(book.fees) == self.fees[name]
 
     @invariant()

@@ -63,7 +63,12 @@ def test_the_shift_and_the_room_of_a_hundred_at_ten(slippage, source, shift, roo
 
 @pytest.mark.parametrize(
     ("is_buy", "tick", "price"),
-    [(True, "0.05", "10.05"), (False, "0.05", "9.95"), (True, None, "10.01"), (False, None, "9.99")],
+    [
+        (True, "0.05", "10.05"),
+        (False, "0.05", "9.95"),
+        (True, None, "10.01"),
+        (False, None, "9.99"),
+    ],
 )
 def test_a_slipped_price_is_rounded_to_the_tick_against_us(is_buy, tick, price):
     step = tick and Decimal(tick)

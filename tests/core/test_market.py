@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ticklane.core.errors import ConfigError, StrategyError
 from ticklane.core.market import (
     DAY,
+    EPOCH,
     HOUR,
     MINUTE,
     SECOND,
@@ -40,13 +41,13 @@ def some_bars(count=10, symbol="AAPL"):
 # Instants
 
 
-@given(st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)))
+@given(st.integers(-(10**10), 10**10).map(lambda seconds: EPOCH + timedelta(seconds=seconds)))
 def test_an_instant_goes_to_nanoseconds_and_back(instant):
     assert to_datetime(to_ns(instant)) == instant
 
 
 def test_a_naive_datetime_means_utc():
-    assert to_ns(datetime(2024, 1, 2, 14, 30)) == OPEN
+    assert to_ns(datetime(2024, 1, 2, 14, 30, tzinfo=UTC).replace(tzinfo=None)) == OPEN
 
 
 # Bars and quotes
@@ -169,8 +170,10 @@ def test_a_timeframe_is_read_from_text_or_a_timedelta(text, length):
 
 @pytest.mark.parametrize(
     "value",
-    ["", "m", "0m", "-5m", "1.5h", "5", "1w", "1M", "1month", "5 sheep", "1m 2m", None, 60]
-    + [timedelta(0), timedelta(seconds=-1)],
+    [
+        *("", "m", "0m", "-5m", "1.5h", "5", "1w", "1M", "1month", "5 sheep", "1m 2m", None, 60),
+        *(timedelta(0), timedelta(seconds=-1)),
+    ],
 )
 def test_what_is_no_timeframe_is_refused_in_one_sentence(value):
     with pytest.raises(ConfigError, match=r"^timeframe is .* such as 1m, 1h or 1d\.$"):

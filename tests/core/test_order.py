@@ -19,6 +19,7 @@ from ticklane.core.order import (
     public,
 )
 
+MIDNIGHT = to_ns(datetime(2024, 1, 2, tzinfo=UTC))
 VENUE = "ACKED PARTIAL FILLED CANCELED EXPIRED REJECTED REPLACED"
 
 # orders.md, "States", row by row; "any venue state" written out.
@@ -40,7 +41,7 @@ OPEN = "SENDING UNKNOWN QUARANTINED ACKED PARTIAL"
 
 
 def an_order(status="SENDING", quantity="10", **fields):
-    order = Order("r1-1", "Trend", "AAPL", Side.BUY, Decimal(quantity), to_ns(datetime(2024, 1, 2)))
+    order = Order("r1-1", "Trend", "AAPL", Side.BUY, Decimal(quantity), MIDNIGHT)
     order.status = OrderStatus(status)
     for name, value in fields.items():
         setattr(order, name, value)

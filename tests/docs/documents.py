@@ -5,7 +5,6 @@ folder of its own, and knows nothing of the other sections. What a block is for:
 
     ```python     run, top to bottom; the blocks of a section build on each other
     ```console    each line is a command (ticklane, pytest, cd); `&` leaves a daemon running
-    ```toml       read with load_settings and built
     ```text       right after one of them: exactly what it prints
 
 An HTML comment right before a block says otherwise: `<!-- file: NAME -->` writes it to that file
@@ -136,16 +135,6 @@ class Bench:
         """Run each line as a command; it must end with 0."""
         return "".join(self.command(line) for line in commands_of(block))
 
-    def toml(self, block: Block) -> str:
-        """Load and build it as the daemon would."""
-        from ticklane.app.build import build_runner
-        from ticklane.app.settings import load_settings
-
-        file = self.folder / "checked.toml"
-        file.write_text(block.text, "utf-8")
-        build_runner(load_settings(file))
-        return ""
-
     def command(self, line: str, path: Path | None = None) -> str:
         """Run one command, with something more on Python's path; returns what it prints."""
         words = shlex.split(line)
@@ -156,12 +145,6 @@ class Bench:
             self._start(program(words[:-1]))
             return ""
         return self._finished(program(words), path)
-
-    def build_wheel(self) -> Path:
-        """Package the folder, as pip would, without a network."""
-        code = "import setuptools.build_meta as backend; print(backend.build_wheel('dist'))"
-        said = self._finished([sys.executable, "-c", code])
-        return self.folder / "dist" / said.splitlines()[-1]
 
     def _finished(self, words: list[str], path: Path | None = None) -> str:
         done = subprocess.run(
@@ -203,7 +186,7 @@ def check_output(shown: Block, said: str) -> None:
     assert trimmed(said) == trimmed(shown.text), f"{shown.place} shows something else"
 
 
-RUNNERS = {"python": Bench.python, "console": Bench.console, "toml": Bench.toml}
+RUNNERS = {"python": Bench.python, "console": Bench.console}
 
 
 def commands_of(block: Block) -> list[str]:

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import tomllib
 from decimal import Decimal
@@ -11,7 +12,7 @@ from functools import cache
 
 import pytest
 import typer
-from documents import PAGES, ROOT, blocks_of, commands_of, prose_of, text_of
+from documents import PAGES, ROOT, Bench, blocks_of, commands_of, prose_of, text_of
 
 import ticklane
 from ticklane.analytics.metrics import Metrics
@@ -115,6 +116,12 @@ def test_every_variable_named_is_a_setting(page):
     assert set(re.findall(r"\bTICKLANE_[A-Z_]+\b", text_of(page))) <= known
 
 
+def test_the_example_of_the_environment_lists_exactly_the_settings():
+    listed_there = re.findall(r"^#?(TICKLANE_[A-Z_]+)=", text_of(".env.example"), re.M)
+
+    assert sorted(listed_there) == sorted(f"TICKLANE_{n}".upper() for n in Settings.model_fields)
+
+
 # --- links and paths ------------------------------------------------------------------------------
 
 
@@ -136,7 +143,8 @@ def test_every_path_named_exists(page):
     roots = ("backend/", "tests/", "deploy/", "docs/", "benchmarks/", ".ci/")
     rooms = tuple(f"{one.name}/" for one in PACKAGE.iterdir() if one.is_dir())
     for text in spans_of(page):
-        if text.startswith((*roots, *rooms)) and " " not in text:
+        is_suite = text.startswith("tests/") and text.endswith("/")  # may still be empty
+        if text.startswith((*roots, *rooms)) and " " not in text and not is_suite:
             path = ROOT / text if text.startswith(roots) else PACKAGE / text
 
             assert path.exists(), f"{page}: {text}"
@@ -214,6 +222,19 @@ def test_orders_fills_and_trades_of_a_result_have_the_fields_of_the_reader(a_res
         name for name in FIELDS["fills"] if name not in ("detail", "source")
     ]
     assert list(values["trades"][0]) == list(FIELDS["trades"])
+
+
+def test_the_rows_of_the_command_line_have_the_fields_documented(tmp_path):
+    bench = Bench(tmp_path)
+    start = "ticklane run --feed sample:AAPL --strategy moving_average_crossover"
+
+    bench.command(start)
+
+    for name in ("orders", "fills", "trades", "positions", "runs"):
+        flat_too = " --all" if name == "positions" else ""
+        rows = json.loads(bench.command(f"ticklane {name} --json{flat_too}"))
+        label = () if name == "runs" else ("feed",)
+        assert tuple(rows[0]) == (*FIELDS[name], *label)
 
 
 @pytest.mark.parametrize("kind", ["costs", "slippage"])

@@ -1,9 +1,13 @@
 """Every snippet of the guides runs, and prints what the page shows."""
 
 import sys
+import tomllib
 
 import pytest
 from documents import Bench, blocks_of, sections_of
+
+from ticklane.app.build import build_runner
+from ticklane.app.settings import load_settings
 
 GUIDES = ("README.md", "STRATEGIES.md", "DEVELOPMENT.md")
 SECTIONS = [section for page in GUIDES for section in sections_of(page) if section.blocks]
@@ -34,12 +38,36 @@ def test_a_section_runs_as_shown(bench, section):
     bench.run(section.blocks)
 
 
-def test_the_package_of_the_guide_is_known_by_its_name(bench):
+def test_the_configuration_of_the_guide_is_built_as_written(bench):
     bench.write_files(blocks_of("STRATEGIES.md"))
 
-    wheel = bench.build_wheel()
+    runner = build_runner(load_settings("ticklane.toml"))
 
-    assert "breakout:Breakout" in bench.command("ticklane strategies", path=wheel)
-    assert "trades" in bench.command(
-        "ticklane backtest breakout --data sample:IBM --json", path=wheel
-    )
+    assert list(runner.hosts) == ["fast", "BuyAndHoldStrategy"]
+    assert runner.hosts["fast"].strategy.config["entry"] == 20
+    assert runner.broker.starting_cash == 50_000
+
+
+def test_the_package_of_the_guide_is_known_by_its_name(bench):
+    bench.write_files(blocks_of("STRATEGIES.md"))
+    install(bench.folder)
+
+    said = bench.command("ticklane strategies", path=bench.folder)
+    result = bench.command("ticklane backtest breakout --data sample:IBM", path=bench.folder)
+
+    assert "breakout:Breakout" in said
+    assert "Trades" in result
+
+
+def install(folder):
+    """Leave what pip leaves of the pyproject.toml there: its metadata and entry points."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    groups = project["entry-points"].items()
+    lines = [
+        f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in one.items()) for group, one in groups
+    ]
+    (info / "entry_points.txt").write_text("\n".join(lines))

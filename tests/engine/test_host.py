@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lane_builders import (
     Journal,
     a_feed,
@@ -21,7 +22,6 @@ from lane_builders import (
     some_bars,
     tape_of,
 )
-
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.events import StrategyFaulted
 from ticklane.core.order import OrderStatus
@@ -558,7 +558,9 @@ async def test_fills_and_order_steps_are_told_in_their_order(when):
     async def on_order(self, order):
         heard.append(order.status)
 
-    strategy = a_strategy(at_tick(1, lambda s, d: BUY), on_fill=told(heard)[when], on_order=on_order)
+    strategy = a_strategy(
+        at_tick(1, lambda s, d: BUY), on_fill=told(heard)[when], on_order=on_order
+    )
     await replayed(strategy)
 
     assert [type(one).__name__ for one in heard] == ["OrderStatus", "Fill", "OrderStatus"]

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+
 from lane_builders import (
     START,
     Gate,
@@ -20,7 +21,6 @@ from lane_builders import (
     some_bars,
     tape_of,
 )
-
 from ticklane.brokers.paper import PaperBroker
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.clock import SimulatedClock
@@ -39,6 +39,7 @@ from ticklane.core.market import HOUR, MINUTE, Bars
 from ticklane.core.order import OrderStatus
 from ticklane.core.signal import Intent, Signal
 from ticklane.interfaces import StrategyInterface
+from ticklane.storage.service import StorageService
 
 BUY = {"symbol": "AAPL", "signal": "BUY", "quantity": 1}
 
@@ -59,7 +60,7 @@ async def test_a_run_goes_from_created_to_stopped():
 
 async def test_a_start_without_strategies_is_refused_and_can_be_repaired():
     runner = a_runner()
-    with pytest.raises(ConfigError, match="^no strategy is loaded; call load_strategy"):
+    with pytest.raises(ConfigError, match=r"^no strategy is loaded; call load_strategy"):
         await runner.start()
 
     runner.load_strategy(a_recorder())
@@ -69,9 +70,9 @@ async def test_a_start_without_strategies_is_refused_and_can_be_repaired():
     assert runner.state == "stopped"
 
 
-async def test_a_second_start_does_nothing():
+async def test_a_second_start_does_nothing_not_even_while_the_first_is_under_way(tmp_path):
     strategy = a_recorder(on_start=lambda self: self.seen.append("start"))
-    runner = a_runner(strategy)
+    runner = a_runner(strategy, storage=StorageService(tmp_path / "runs.db"))
 
     await asyncio.gather(runner.start(), runner.start())
     await runner.start()
@@ -160,7 +161,10 @@ def test_what_cannot_be_loaded_is_refused_in_one_sentence(strategy, options, sai
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: a_runner(a_recorder(symbols=["IBM"])), "Recorder wants IBM, but the feed has only"),
+        (
+            lambda: a_runner(a_recorder(symbols=["IBM"])),
+            "Recorder wants IBM, but the feed has only",
+        ),
         (lambda: _with_cash(100_000, None), "cash of the strategies adds up to 100000, but the"),
         (lambda: _with_cash(60_000, 60_000), "cash of the strategies adds up to 120000, but the"),
         (lambda: _with_cash(0, None), "cash of the strategies adds up to 0, but the"),
@@ -234,9 +238,12 @@ async def test_a_broken_broker_ends_the_run_and_says_why(place, way, caplog):
     broker, strategy = BrokenBroker(place), a_strategy(lambda self, data: BUY)
     runner = a_runner(strategy, broker=broker)
 
-    with pytest.raises(BrokerError, match="the line is dead"):
+    async def run():
         await getattr(runner, way)()
         await runner.wait()
+
+    with pytest.raises(BrokerError, match="the line is dead"):
+        await run()
 
     assert (runner.state, runner.get_status().error) == ("failed", "the line is dead.")
     assert broker.is_disconnected
@@ -619,9 +626,7 @@ async def test_a_fault_of_on_stop_hurts_no_other_strategy():
     ("is_cancelled", "status"), [(False, OrderStatus.ACKED), (True, OrderStatus.CANCELED)]
 )
 async def test_open_orders_are_kept_at_the_end_unless_told_otherwise(is_cancelled, status):
-    strategy = a_strategy(
-        lambda self, data: {**BUY, "order_type": "limit", "limit_price": 1}
-    )
+    strategy = a_strategy(lambda self, data: {**BUY, "order_type": "limit", "limit_price": 1})
     runner = await replayed(strategy, cancel_on_stop=is_cancelled)
 
     assert {order.status for order in tape_of(runner).orders} == {status}

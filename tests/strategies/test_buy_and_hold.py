@@ -1,8 +1,8 @@
 """BuyAndHoldStrategy: buys once, also over a restart, and sells only when an operator stops it."""
 
 import pytest
-from lane_builders import Gate, a_feed, a_runner, minutes_of, replayed, run_for, some_bars, tape_of
 
+from lane_builders import Gate, a_feed, a_runner, minutes_of, replayed, run_for, some_bars, tape_of
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.order import OrderStatus
 from ticklane.storage.service import StorageService

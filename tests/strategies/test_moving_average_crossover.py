@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from lane_builders import a_feed, replayed, run_for, some_bars, tape_of
 
+from lane_builders import a_feed, replayed, run_for, some_bars, tape_of
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.errors import ConfigError
 from ticklane.core.market import DAY, Bars

@@ -1,4 +1,4 @@
-"""What happens in a run, told in the log: fills, refusals, faults."""
+"""What happens in a run, in words: fills, refusals, the end."""
 
 from __future__ import annotations
 
@@ -14,32 +14,42 @@ _REFUSED = (OrderStatus.DENIED, OrderStatus.REJECTED)
 
 
 class EventLog:
-    """A listener of the bus. Every price it writes carries the label of the feed."""
+    """A listener of the bus that writes to the log; faults are logged where they happen."""
 
     def __init__(self, runner: StrategyRunner) -> None:
         self._runner = runner
 
     def __call__(self, event: Event) -> None:
         """Write a line where the event is worth one."""
-        if isinstance(event, FillBooked):
-            _log.info("%s", self._filled(event.fill))
-        elif isinstance(event, OrderMoved):
-            if event.event.to_status in _REFUSED:
-                _log.warning("%s", _refused(event.order))
-        elif isinstance(event, SignalGiven):
-            if event.order is None and event.reason:
-                _log.warning("%s: %s", event.strategy, event.reason)
-        elif isinstance(event, RunStopped):
-            _log.info("run %s stopped (%s)", event.run_id, event.reason)
+        text = told(event, self._runner.feed.label if self._runner.feed else "")
+        if text is not None:
+            is_news = isinstance(event, FillBooked | RunStopped)
+            _log.log(logging.INFO if is_news else logging.WARNING, "%s", text)
 
-    def _filled(self, fill: Fill) -> str:
-        verb = "bought" if fill.quantity > 0 else "sold"
-        label = self._runner.feed.label if self._runner.feed else ""
-        mark = f" [{label}]" if label else ""
-        size = f"{plain(abs(fill.quantity))} {fill.symbol}"
-        return f"{fill.strategy} {verb} {size} at {plain(fill.price)}{mark}, order {fill.order_id}"
+
+def told(event: Event, label: str) -> str | None:
+    """An event in one line, None for those that say nothing to people.
+
+    Each price carries `label`, that of the feed.
+    """
+    if isinstance(event, FillBooked):
+        return _filled(event.fill, label)
+    if isinstance(event, OrderMoved) and event.event.to_status in _REFUSED:
+        return _refused(event.order)
+    if isinstance(event, SignalGiven) and event.order is None and event.reason:
+        return f"{event.strategy}: {event.reason}"
+    if isinstance(event, RunStopped):
+        return f"run {event.run_id} stopped ({event.reason})"
+    return None
+
+
+def _filled(fill: Fill, label: str) -> str:
+    verb = "bought" if fill.quantity > 0 else "sold"
+    size = f"{plain(abs(fill.quantity))} {fill.symbol}"
+    mark = f" [{label}]" if label else ""
+    return f"{fill.strategy} {verb} {size} at {plain(fill.price)}{mark}, order {fill.order_id}"
 
 
 def _refused(order: Order) -> str:
-    words = f"{order.strategy}: order {order.id} to {order.side.lower()} {order.symbol}"
-    return f"{words} was {order.status.lower()}: {order.reason}"
+    what = f"{order.strategy}: order {order.id} to {order.side} {order.symbol}"
+    return f"{what} was {order.status.lower()}: {order.reason}"

@@ -225,9 +225,16 @@ def _sentence(error: ValidationError) -> str:
         return f"the setting {where} is unknown; known are {known}."
     if first["type"] == "missing":
         return f"the setting {where} is missing."
-    message = first["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "must be", 1).rstrip(".")
-    return f"the setting {where} is {first['input']!r}, but {message[:1].lower()}{message[1:]}."
+    rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    rule = rule.replace("Input should be", "must be", 1).rstrip(".")
+    return f"the setting {where} is {first['input']!r}, but {rule[:1].lower()}{rule[1:]}."
+
+
+_RULES = {  # where pydantic's own words would speak of Python
+    "path_type": "must be a path",
+    "model_type": "must be a [[strategy]] block",
+    "model_attributes_type": "must be a [[strategy]] block",
+}
 
 
 def _where(place: tuple[int | str, ...]) -> str:

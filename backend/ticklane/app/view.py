@@ -3,69 +3,91 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-from rich.console import Console, Group
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from ticklane.app.build import StrategyRunner
-from ticklane.core.money import plain
+from ticklane.app.event_log import told
+from ticklane.core.events import Event
+from ticklane.core.money import ZERO, plain
 
 _SECONDS = 0.25
+_RECENT = 6  # lines of what happened last
 
 
 @asynccontextmanager
 async def live_table(runner: StrategyRunner) -> AsyncIterator[None]:
     """Show the run while it goes on; the last picture stays."""
-    console = Console(stderr=False)
-    with Live(console=console, auto_refresh=False) as live:
-        task = asyncio.create_task(_refresh(runner, live))
+    recent: deque[str] = deque(maxlen=_RECENT)
+
+    def listen(event: Event) -> None:
+        text = told(event, runner.feed.label if runner.feed else "")
+        if text is not None:
+            recent.append(text)
+
+    unsubscribe = runner.bus.subscribe(listen)
+    with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
+        task = asyncio.create_task(_refresh(runner, live, recent))
         try:
             yield
         finally:
+            unsubscribe()
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            live.update(picture(runner), refresh=True)
+            live.update(picture(runner, recent), refresh=True)
 
 
-async def _refresh(runner: StrategyRunner, live: Live) -> None:
+async def _refresh(runner: StrategyRunner, live: Live, recent: Iterable[str]) -> None:
     while True:
-        live.update(picture(runner), refresh=True)
+        live.update(picture(runner, recent), refresh=True)
         await asyncio.sleep(_SECONDS)
 
 
-def picture(runner: StrategyRunner) -> Any:
-    """The run as a rich renderable: head line, prices, strategies."""
-    return Group(_head(runner), _prices(runner), _strategies(runner))
+def picture(runner: StrategyRunner, recent: Iterable[str] = ()) -> RenderableType:
+    """The run as a rich renderable: head lines, prices, strategies, what happened last."""
+    lines = Text("\n".join(recent), style="dim", overflow="ellipsis", no_wrap=True)
+    return Group(*_head(runner), _prices(runner), _strategies(runner), lines, Text())
 
 
-def _head(runner: StrategyRunner) -> Text:
+def _head(runner: StrategyRunner) -> tuple[Text, Text]:
     status = runner.get_status()
-    when = status.time.strftime("%Y-%m-%d %H:%M:%S") if status.time else "-"
-    text = Text.assemble(("ticklane ", "bold"), f"run {status.run_id}  {when} UTC  ")
-    text.append(f"[{status.feed}]" if status.feed else "", style="yellow")
-    text.append(f"  equity {float(status.equity):,.2f}", style="bold green")
-    text.append(f"  cash {float(status.cash):,.2f}  open orders {status.open_orders}")
-    return text
+    when = status.time.strftime("%Y-%m-%d %H:%M:%S UTC") if status.time else "-"
+    first = Text.assemble(("ticklane", "bold"), f"  run {status.run_id}  {status.state}  {when}")
+    if status.feed:
+        first.append(f"  [{status.feed}]", style="bold yellow")
+    second = Text.assemble(
+        "equity ",
+        (f"{float(status.equity):,.2f}", "bold green"),
+        f"  cash {float(status.cash):,.2f}",
+    )
+    return first, second.append(f"  open orders {status.open_orders}")
+
+
+def _table(texts: Iterable[str], numbers: Iterable[str | Text]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for heading in numbers:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def _prices(runner: StrategyRunner) -> Table:
     label = runner.feed.label if runner.feed else ""
-    table = Table(title_justify="left", expand=False)
-    table.add_column("symbol")
-    table.add_column(f"price {label}".strip(), justify="right")
-    table.add_column("position", justify="right")
-    table.add_column("average", justify="right")
-    table.add_column("unrealised", justify="right")
+    price = Text(f"price [{label}]" if label else "price")
+    table = _table(("symbol",), (price, "position", "average", "unrealised"))
     for symbol, seen in sorted(runner.last.items()):
         held = runner.portfolio.holding(symbol, runner.portfolio.books.values())
         table.add_row(
-            symbol,
+            Text(symbol),
             f"{seen.close:,.4f}",
             plain(held.quantity),
             f"{held.average_price:,.4f}" if held.quantity else "-",
@@ -75,23 +97,18 @@ def _prices(runner: StrategyRunner) -> Table:
 
 
 def _strategies(runner: StrategyRunner) -> Table:
-    table = Table(expand=False)
-    for name in ("strategy", "state", "schedule"):
-        table.add_column(name)
-    for name in ("signals", "equity", "profit", "fees"):
-        table.add_column(name, justify="right")
+    table = _table(("strategy", "state", "schedule"), ("signals", "equity", "profit", "fees"))
     for name, host in runner.hosts.items():
         book = runner.portfolio.books.get(name)
-        equity = runner.portfolio.equity([book]) if book else 0
-        profit = equity - book.deposits if book else 0
+        equity = runner.portfolio.equity([book]) if book else ZERO
         status = host.status
         table.add_row(
-            name,
-            status.state + (f": {status.error}" if status.error else ""),
-            status.schedule,
+            Text(name),
+            Text(status.state + (f": {status.error}" if status.error else "")),
+            Text(status.schedule),
             f"{status.signals:,}",
             f"{equity:,.2f}",
-            f"{profit:+,.2f}",
+            f"{equity - book.deposits:+,.2f}" if book else "-",
             f"{book.fees:,.2f}" if book else "-",
         )
     return table

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from ticklane.brokers.working import Working, quantity_of, worst_price
 from ticklane.core.costs import NO_COSTS, Costs
+from ticklane.core.instrument import OrderRules
 from ticklane.core.money import CASH_STEP, ZERO, exact, plain, round_down
 from ticklane.core.order import Fill, Order, Refusal, Side
 
@@ -101,8 +102,14 @@ class Account:
                     free += 2 * held * exact(self.price_of(symbol) or 0.0)
         return free
 
-    def flip_refusal(self, order: Order, last: float) -> Refusal | None:
-        """Say that an order goes through zero, where the venue does not take such orders."""
+    def rules_refusal(self, order: Order, rules: OrderRules, last: float) -> Refusal | None:
+        """What the instrument's own rules say about an order and its legs."""
+        for one in (order, *order.legs):
+            refusal = rules.refusal(one)
+            if refusal is not None:
+                return refusal
+        if rules.can_flip:
+            return None
         held = self.positions.get(order.symbol, ZERO)
         quantity = quantity_of(order, exact(last))
         after = held + (quantity if order.side is _BUY else -quantity)

@@ -48,7 +48,7 @@ class Family:
         """Put a replacement in the place of a member; an exit protects what the old one did."""
         self.exits = tuple(one for one in self.exits if one is not old)
         self._add(new)
-        if new.order.parent_id is not None:
+        if new is not self.entry:
             new.remaining = min(new.remaining, old.remaining)
 
     def wait(self) -> None:

@@ -14,7 +14,7 @@ from ticklane.core.instrument import Instrument
 from ticklane.core.market import Tick
 from ticklane.core.money import to_decimal
 from ticklane.core.order import Order, OrderStatus, OrderUpdate
-from ticklane.interfaces import BrokerInterface, Calendar, Recovered
+from ticklane.interfaces import BrokerInterface, Calendar, Recovered, in_words
 
 _AT_VENUE = (OrderStatus.ACKED, OrderStatus.PARTIAL)
 
@@ -98,6 +98,19 @@ class PaperBroker(BrokerInterface):
         except KeyError:
             made = self._instruments[symbol] = Instrument(symbol=symbol, currency=self.currency)
             return made
+
+    def conditions(self) -> dict[str, Any]:
+        """Costs, slippage and the rules of this account."""
+        venue = self.venue
+        return {
+            "costs": in_words(venue.costs),
+            "slippage": in_words(venue.slippage),
+            "latency_ns": venue.latency_ns,
+            "allow_short": self.allow_short,
+            "limit_to_quote_size": venue.limit_to_quote_size,
+            "target_first": venue.target_first,
+            "calendars": sorted(venue.calendars),
+        }
 
     async def connect(self, recovered: Recovered, last: dict[str, Any]) -> None:
         """Take the lane's prices, and rebuild the paper account of an interrupted run."""

@@ -33,13 +33,14 @@ def restore(
     for order in sorted(orders, key=lambda one: _place(one, marks)):
         working = _readmit(venue, order, marks)
         working.filled, working.fills = order.filled_quantity, counts.get(order.id, 0)
-        name = _family_of(order, marks)
+        name = _family_of(order)
         if name is not None:
             families.setdefault(name, []).append(working)
     for name, members in families.items():
         family = Family(venue, name, members)
-        if not any(one.order.id in marks for one in members):
-            family.wait()
+        for leg in family.exits:
+            if leg.order.id not in marks:
+                _protect(leg, family, marks)
 
 
 def _place(order: Order, marks: Mapping[str, Any]) -> int:
@@ -55,22 +56,25 @@ def _readmit(venue: Venue, order: Order, marks: Mapping[str, Any]) -> Working:
     if saved is not None:
         working = venue.add(order, saved["active_ns"], ZERO)
         working.restore(saved)
-        return working
-    arrived_ns = max(order.created_ns, venue.now_ns)
-    cost = ZERO if order.parent_id is not None else venue.judge(order, arrived_ns)[1]
-    working = venue.add(order, arrived_ns + venue.latency_ns, cost)
-    replaced = marks.get(order.replaces_id or "")
-    if replaced is not None and order.parent_id is not None:
-        working.remaining = min(working.remaining, Decimal(replaced["remaining"]))
+    else:  # as at its acceptance
+        arrived_ns = max(order.created_ns, venue.now_ns)
+        cost = ZERO if order.parent_id is not None else venue.judge(order, arrived_ns)[1]
+        working = venue.add(order, arrived_ns + venue.latency_ns, cost)
+    working.known_as = order.broker_order_id
     return working
 
 
-def _family_of(order: Order, marks: Mapping[str, Any]) -> str | None:
-    """The family an order belongs to, by the marks or, where it is newer, by its own links."""
-    saved = marks.get(order.id) or marks.get(order.replaces_id or "")
-    if saved is not None:
-        name: str | None = saved["family"]
-        return name
-    if order.order_class is OrderClass.SIMPLE and order.parent_id is None:
-        return None
-    return order.parent_id or order.replaces_id or order.id
+def _family_of(order: Order) -> str | None:
+    """The order with which a family began: exits name it, a replaced entry has its venue's id."""
+    if order.parent_id is not None:
+        return order.parent_id
+    return None if order.order_class is OrderClass.SIMPLE else order.broker_order_id or order.id
+
+
+def _protect(leg: Working, family: Family, marks: Mapping[str, Any]) -> None:
+    """An exit newer than the marks is for what those of its family were for, if there were any."""
+    known = [mark for mark in marks.values() if mark["family"] == family.id and mark["is_exit"]]
+    if known:
+        leg.remaining = min(leg.remaining, *(Decimal(mark["remaining"]) for mark in known))
+    elif family.entry is not None:
+        leg.remaining = ZERO

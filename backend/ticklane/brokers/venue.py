@@ -86,7 +86,9 @@ class Venue:
 
     def submit(self, order: Order) -> None:
         """Take an order with its legs, or reject it with a reason."""
-        now_ns = order.created_ns if order.created_ns > self.now_ns else self.now_ns
+        if order.created_ns > self.now_ns:  # ticks without open orders have not been shown to us
+            self.now_ns = order.created_ns
+        now_ns = self.now_ns
         refusal, cost = self.judge(order, now_ns)
         if refusal is not None:
             for one in (order, *order.legs):
@@ -108,8 +110,11 @@ class Venue:
             self._drop(working, _CANCELED, Refusal("canceled", "cancelled on request."))
 
     def replace(self, order_id: str, by: Order) -> None:
-        """Put `by` in the place of a working order, which keeps what it has filled."""
-        now_ns = max(by.created_ns, self.now_ns)
+        """Put `by` in the place of a working order, which keeps what it has filled.
+
+        A refused replacement leaves the old order as it was.
+        """
+        now_ns = self.now_ns = max(by.created_ns, self.now_ns)
         old = self.by_id.get(order_id)
         if old is None:
             refusal = Refusal("not_open", f"order {order_id} is not open any more.")
@@ -123,7 +128,7 @@ class Venue:
             return
         self.forget(old)
         self._say(old.order, _REPLACED, now_ns, Refusal("replaced", f"replaced by {by.id}."))
-        new = self._accept(by, now_ns, new_cost)
+        new = self._accept(by, now_ns, new_cost, known_as=old.broker_id)
         if old.family is not None:
             old.family.swap(old, new)
 
@@ -132,7 +137,7 @@ class Venue:
         self.now_ns, symbols, observed = tick
         last = self.last
         put_prices(last, zip(symbols, observed, strict=True))
-        for symbol in tuple(self.working):
+        for symbol in sorted(self.working):
             if symbol in symbols:
                 self._match(self.working[symbol], last[symbol])
         return self.updates()
@@ -153,7 +158,8 @@ class Venue:
         instrument, term = self.instrument_of(symbol), order.time_in_force
         refusal = None
         if instrument.rules is not ANY_ORDER:
-            refusal = self._rules_refusal(order, instrument, seen.close)
+            self.is_ruled = True
+            refusal = self.account.rules_refusal(order, instrument.rules, seen.close)
         if refusal is None and term is not _GTC and term is not _DAY:
             calendar, arrives_ns = self._calendar(instrument), now_ns + self.latency_ns
             refusal = sessions.time_refusal(order, instrument, calendar, seen, arrives_ns)
@@ -163,21 +169,18 @@ class Venue:
             return None, ZERO  # an exit: what it may sell is known once its entry has filled
         return self.account.judge(order, seen.close, instead_of)
 
-    def _rules_refusal(self, order: Order, instrument: Instrument, last: float) -> Refusal | None:
-        """What the instrument's own rules say about an order and its legs."""
-        self.is_ruled = True
-        for one in (order, *order.legs):
-            refusal = instrument.rules.refusal(one)
-            if refusal is not None:
-                return refusal
-        return None if instrument.rules.can_flip else self.account.flip_refusal(order, last)
-
     def _calendar(self, instrument: Instrument) -> Calendar | None:
         return self.calendars.get(instrument.calendar) if instrument.calendar else None
 
-    def _accept(self, order: Order, now_ns: int, cost: Decimal) -> Working:
+    def _accept(
+        self, order: Order, now_ns: int, cost: Decimal, known_as: str | None = None
+    ) -> Working:
+        """Take an order in; a replacement keeps the venue's id of the order it replaces."""
         working = self.add(order, now_ns + self.latency_ns, cost)
-        self.said.append(make_update((order.id, _ACKED, now_ns, None, None, order.id, None)))
+        broker_id = order.id
+        if known_as is not None:
+            working.known_as = broker_id = known_as
+        self.said.append(make_update((order.id, _ACKED, now_ns, None, None, broker_id, None)))
         return working
 
     def add(self, order: Order, active_ns: int, cost: Decimal) -> Working:
@@ -256,12 +259,12 @@ class Venue:
                 found += [(leg, m) for leg in working.legs if (m := test(leg.terms, seen))]
 
     def _turn(self, pair: tuple[Working, Match]) -> tuple[int, bool]:
-        """Where in the bar a match has its turn; in one phase an exit is before its entry."""
+        """Where in the bar a match has its turn; inside the bar an exit is before its entry."""
         working, match = pair
         phase = match.phase
         if self.target_first and phase in (STOP_INSIDE, LIMIT_INSIDE):
             phase = STOP_INSIDE + LIMIT_INSIDE - phase
-        return phase, bool(working.legs)
+        return phase, phase != AT_OPEN and bool(working.legs)
 
     def _execute(
         self, working: Working, match: Match, seen: Observation, room: Room | None
@@ -381,8 +384,8 @@ class Venue:
 
     def marks(self) -> dict[str, Any]:
         """What of the working orders is not in the journal, as JSON values."""
-        ordered = [working for lane in self.working.values() for working in lane]
-        return {w.order.id: w.snapshot(place) for place, w in enumerate(ordered)}
+        lanes = self.working.values()
+        return {w.order.id: w.snapshot(place) for lane in lanes for place, w in enumerate(lane)}
 
     def restore(
         self,

@@ -28,6 +28,7 @@ class Working:
     tick: Decimal | None = None
     family: Family | None = None
     size: Decimal | None = None  # where the venue has decided it
+    known_as: str | None = None  # the venue's id, where it is not the order's
     is_plain = True
 
     def __init__(self, order: Order, active_ns: int, cost: Decimal) -> None:
@@ -37,6 +38,11 @@ class Working:
         self.is_buy = order.side is Side.BUY
         self.remaining = order.quantity  # of an exit: what there is to protect
         self.terms = terms_of(order)
+
+    @property
+    def broker_id(self) -> str:
+        """The venue's own id of the order."""
+        return self.known_as or self.order.id
 
     @property
     def quantity(self) -> Decimal:
@@ -61,10 +67,11 @@ class Working:
 
     def snapshot(self, place: int) -> dict[str, Any]:
         """What cannot be derived from the order and its fills, as JSON values."""
-        terms = self.terms
+        terms, family = self.terms, self.family
         return {
-            "place": place,  # among all working orders
-            "family": None if self.family is None else self.family.id,
+            "place": place,  # among those of its symbol
+            "family": None if family is None else family.id,
+            "is_exit": family is not None and family.entry is not self,
             "active_ns": self.active_ns,
             "expires_ns": self.expires_ns,
             "mark": terms.mark,

@@ -93,7 +93,10 @@ def backtest(
     from ticklane.engine.registry import make_strategy, parse_parameters
 
     _check_dates(begin, end)
-    charged, slipped = read_costs(_numbers(costs)), read_slippage(_numbers(slippage))
+    charged, slipped = (
+        read_costs(_numbers(costs, "--costs per_share=0.005")),
+        read_slippage(_numbers(slippage, "--slippage percent=0.05")),
+    )
     market = find_calendar(calendar)
     own = parse_parameters(param or ())
     bars, step, label = _read(data, symbols_in(symbol), timeframe, market)
@@ -113,8 +116,10 @@ def backtest(
         progress=sys.stderr.isatty(),
     )
     result.label = label
+    if not len(result.times):
+        raise ConfigError(_nothing_left(bars, chosen, data))
     _tell(result, report, save, as_json)
-    _judge(result, chosen, data)
+    _judge(result, chosen.name)
 
 
 def _read(
@@ -139,13 +144,15 @@ def _check_dates(begin: str | None, end: str | None) -> None:
         raise ConfigError(f"--from {begin} is not before --to {end}; swap them.")
 
 
-def _numbers(given: str | None) -> dict[str, Any]:
+def _numbers(given: str | None, example: str) -> dict[str, Any]:
     """Read `maker=0.1,taker=0.2`."""
     from ticklane.core.money import to_decimal
-    from ticklane.engine.registry import parse_parameters
 
-    pairs = parse_parameters(given.split(",")) if given else {}
-    return {name: to_decimal(value, name) for name, value in pairs.items()}
+    pairs = [pair.partition("=") for pair in given.split(",")] if given else []
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise ConfigError(f"{given!r} must be name=number, such as {example}.")
+    return {name.strip(): to_decimal(value, name.strip()) for name, _, value in pairs}
 
 
 def _tell(result: BacktestResult, report: Path | None, save: Path | None, as_json: bool) -> None:
@@ -153,8 +160,6 @@ def _tell(result: BacktestResult, report: Path | None, save: Path | None, as_jso
         print_json(result.to_dict())
     else:
         print(result.summary())
-    if not len(result.times):
-        return
     written: list[Path] = []
     if report is not None:
         written += result.plot(report)
@@ -166,17 +171,24 @@ def _tell(result: BacktestResult, report: Path | None, save: Path | None, as_jso
             print(f"Written  {file}")
 
 
-def _judge(result: BacktestResult, strategy: StrategyInterface, data: str) -> None:
-    """Whether the run was worth its name; the exit code says it."""
+def _nothing_left(bars: dict[str, Bars], strategy: StrategyInterface, data: str) -> str:
+    first, last = (
+        edge(str(one.time[row])[:10] for one in bars.values())
+        for edge, row in ((min, 0), (max, -1))
+    )
+    warmup = f" once {strategy.warmup} have warmed it up" if strategy.warmup else ""
+    return (
+        f"no bar is left for {strategy.name} to trade on{warmup}: those in {data} closed from "
+        f"{first} to {last}; choose other dates with --from and --to."
+    )
+
+
+def _judge(result: BacktestResult, strategy: str) -> None:
+    """Whether the replay came to its end; the exit code says it."""
     if result.is_partial:
         raise typer.Exit(_INTERRUPTED)
-    status = result.strategies[strategy.name]
+    status = result.strategies[strategy]
     if status.state == "parked":
         raise StrategyError(
             f"{status.name} was parked after {status.faults} faults, the last: {status.error}."
-        )
-    if not len(result.times):
-        raise ConfigError(
-            f"{data} has no bar to trade on in this span once {strategy.warmup} bars have warmed "
-            f"{strategy.name} up; widen --from and --to."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,6 @@ from typer.core import TyperGroup
 from ticklane._version import __version__
 from ticklane.cli import backtesting, keeping, looking, running, steering
 from ticklane.core.errors import TicklaneError
-
-INTERRUPTED = 130
 
 
 class _Program(TyperGroup):
@@ -84,8 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         _complain("nothing was done.")
         return 1
-    except SystemExit as error:  # typer's answer to a pipe that closed during --help
-        return 0 if _is_pipe_closed() else int(error.code or 0)
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return 0  # how rich and typer answer a reader that went away
     return code if isinstance(code, int) else 0
 
 
@@ -109,10 +108,3 @@ def _leave_pipe() -> None:
     """Nobody reads any more: let the interpreter flush into nothing at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-
-def _is_pipe_closed() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        return error.errno == errno.EPIPE
-    return False

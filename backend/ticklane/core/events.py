@@ -54,11 +54,13 @@ class StrategyFaulted(NamedTuple):
 
 
 class StateSaved(NamedTuple):
-    """A strategy's `state` changed to this JSON text."""
+    """A strategy's `state` changed to this JSON text, or its standing did."""
 
     strategy: str
     at_ns: int
     state: str
+    status: str = "running"  # or paused, or parked
+    faults: int = 0  # in a row, up to now
 
 
 class TickCompleted(NamedTuple):

@@ -1,4 +1,4 @@
-"""Orders, their states and legal steps, and fills. The table of steps is ../shared/design/orders.md."""
+"""Orders, their states and legal steps (the table of orders.md), and fills."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Desk:
             if held and order.side is side and order.type is _MARKET:  # a close on its way
                 held -= order.remaining if side is _SELL else -order.remaining
             else:
-                self._cancel(order)
+                self._cancel(order, at_ns)
         quantity = abs(held)
         if intent.fraction is not None:
             quantity = self._to_lot(symbol, quantity * intent.fraction)
@@ -238,22 +238,22 @@ class Desk:
         elif not order.is_open:
             return  # it is over already: nothing to change
         elif isinstance(wish, Cancelling):
-            self._cancel(order)
+            self._cancel(order, at_ns)
         else:
             self._replace(order, wish.changes, at_ns)
 
-    def cancel(self, order_id: str) -> bool:
+    def cancel(self, order_id: str, at_ns: int) -> bool:
         """Ask for an open order to be cancelled; False when there is no such open order."""
         order = self.orders.get(order_id)
         if order is None or not order.is_open:
             return False
-        self._cancel(order)
+        self._cancel(order, at_ns)
         return True
 
-    def _cancel(self, order: Order) -> None:
+    def _cancel(self, order: Order, at_ns: int) -> None:
         if not order.is_cancel_pending:
             order.is_cancel_pending = True
-            self._journal(order, order.status, order.created_ns, _CANCEL_REQUESTED)
+            self._journal(order, order.status, at_ns, _CANCEL_REQUESTED)
             self.outgoing.append(("cancel", order, None))
 
     def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:

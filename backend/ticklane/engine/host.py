@@ -7,7 +7,8 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from ticklane.core.errors import StrategyError
@@ -60,6 +61,8 @@ class StrategyHost:
         self._pending: dict[str, None] = {}  # symbols with something new since the last tick
         self._indicators: dict[str, list[Indicator]] = {}
         self._state_text = "{}"
+        self._standing = ("running", 0)
+        self._is_over = False
 
     def bind(
         self,
@@ -149,6 +152,25 @@ class StrategyHost:
         put_prices(self.market_data, ((b.symbol, b) for _, b in sorted(shown, key=itemgetter(0))))
         self._pending = {symbol: None for _, symbol in sorted(news, key=itemgetter(0))}
         self._drop_missing()
+
+    def catch_up(self, time_ns: int) -> None:
+        """See the bars before an instant that came while the process was down.
+
+        They are news then, and one tick then stands for all instants of a schedule that passed.
+        """
+        count = (time_ns - self._seen_ns) // self._feed.timeframe.ns + 1
+        bars: list[Bar] = []
+        for symbol in filter(self.symbols.__contains__, self._feed.symbols):
+            bars += self._feed.history(symbol, count, time_ns - 1).rows()
+        missed = sorted(
+            (bar for bar in bars if bar.close_ns > self._seen_ns), key=attrgetter("close_ns")
+        )
+        for at_ns, together in groupby(missed, attrgetter("close_ns")):
+            at_once = tuple(together)
+            self.see(at_ns, tuple(bar.symbol for bar in at_once), at_once)
+        self.status.merged += bool(missed)
+        if self.schedule is not None:
+            self.next_ns = max(self.next_ns, time_ns)
 
     def _first_unheard(self, close_ns: Instants, until_ns: int) -> int:
         """Which bar is the first that no instant of the schedule has come after."""
@@ -324,24 +346,50 @@ class StrategyHost:
 
     # --- state that survives -------------------------------------------------------------------
 
+    @property
+    def standing(self) -> tuple[str, int]:
+        """The status and the faults in a row that a crash must not change.
+
+        After a stop in order there are none: the next start asks every strategy again.
+        """
+        status = self.status.state
+        kept = status if status in ("paused", "parked") and not self._is_over else "running"
+        return kept, self._faults_in_a_row if self._has_faulted and not self._is_over else 0
+
     def changed_state(self) -> str | None:
-        """The strategy's state as JSON text when it differs from what was saved last."""
-        if not self.strategy.state and self._state_text == "{}":
+        """The strategy's state as JSON text when it or its standing is not what was saved last."""
+        standing = self.standing
+        if standing == self._standing and not self.strategy.state and self._state_text == "{}":
             return None
         try:
             text = json.dumps(self.strategy.state)  # in their order: a restart keeps it
         except (TypeError, ValueError) as error:
-            self.note_fault(StrategyError(f"state must hold JSON values only: {error}."))
+            if not self._has_faulted:
+                self.note_fault(StrategyError(f"state must hold JSON values only: {error}."))
             return None
-        if text == self._state_text:
+        if (text, standing) == (self._state_text, self._standing):
             return None
-        self._state_text = text
+        self._state_text, self._standing = text, standing
         return text
 
     def restore_state(self, text: str) -> None:
         """Give the strategy the state it had."""
         self._state_text = text
         self.strategy.state = json.loads(text)
+
+    def restore_standing(self, status: str, faults: int) -> None:
+        """Be paused or parked, and as close to it, as before the crash."""
+        self._standing = status, faults
+        self._faults_in_a_row, self._has_faulted = faults, faults > 0
+        if status != "running":
+            self.set_state(status)
+            self.status.error = "it was parked before the restart" if status == "parked" else None
+
+    def end(self) -> None:
+        """The run stops in order."""
+        self._is_over = True
+        if self.status.state != "parked":
+            self.set_state("stopped")
 
 
 def _overrides(strategy: StrategyInterface, method: str) -> bool:

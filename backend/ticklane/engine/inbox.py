@@ -37,10 +37,10 @@ class Inbox:
         self._arrived.clear()
         return taken
 
-    async def arrival(self, timeout: float | None) -> bool:
-        """Wait until something is there; False when nothing came within `timeout` seconds."""
+    async def arrival(self, seconds: float | None) -> bool:
+        """Wait until something is there; False when nothing came within so many seconds."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await self._arrived.wait()
         except TimeoutError:
             return False

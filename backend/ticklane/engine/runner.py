@@ -56,6 +56,7 @@ from ticklane.interfaces import (
     Storage,
     StrategyInterface,
     check_strategy,
+    in_words,
 )
 from ticklane.risk.manager import RiskManager, Rule
 from ticklane.risk.sizing import Sizing, read_sizing
@@ -137,7 +138,7 @@ class StrategyRunner:
         self._in_order: tuple[StrategyHost, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_simulated = False
-        self._has_chores = self._is_recording = self._has_begun = False
+        self._has_chores = self._is_recording = self._has_begun = self._has_gap = False
         self._outgoing: list[Outgoing] = []
         self._simple_since_ns = 0
         self._simple: Simple = ()
@@ -335,12 +336,15 @@ class StrategyRunner:
             self._begin_recording()
         since_ns = recovered.cursor_ns if recovered.cursor_ns is not None else feed.start_ns
         self._after_ns = recovered.cursor_ns
+        self._has_gap = recovered.is_resumed and not self._is_simulated
         await self._restore(self.desk, recovered, since_ns)
         self.state = "running"
         self._emit(RunStarted(recovered.run_id, self.now_ns))
         for host in self.hosts.values():
             host.set_state("running")
             await self._hear(host, await host.call("on_start"))
+            if host.name in recovered.standings:
+                host.restore_standing(*recovered.standings[host.name])
         self._plan_wakes(since_ns)
         self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
         await self._settle()
@@ -358,7 +362,11 @@ class StrategyRunner:
         assert self.feed is not None
         assert self.clock is not None
         config = {
-            "broker": {"name": self.broker.name, "cash": str(self.broker.starting_cash)},
+            "broker": {
+                "name": self.broker.name,
+                "cash": str(self.broker.starting_cash),
+                **self.broker.conditions(),
+            },
             "feed": {
                 "label": self.feed.label,
                 "symbols": list(self.feed.symbols),
@@ -368,10 +376,13 @@ class StrategyRunner:
                 {
                     "class": type(host.strategy).__qualname__,
                     "schedule": host.status.schedule,
-                    "config": {key: repr(v) for key, v in host.strategy.config.items()},
+                    "cash": str(self._shares[name]),
+                    "config": {key: in_words(v) for key, v in host.strategy.config.items()},
                 }
-                for host in self.hosts.values()
+                for name, host in self.hosts.items()
             ],
+            "sizing": in_words(self._sizing),
+            "limits": [in_words(rule) for rule in self._limits],
             **self._run_config,
         }
         text = json.dumps(config, sort_keys=True, default=str)
@@ -487,13 +498,13 @@ class StrategyRunner:
     async def _wakes(self) -> None:
         """Tell the lane of schedule instants in real time, after the bars of that instant."""
         assert self.clock is not None
-        told_ns = -1
+        told_ns, begin_ns = -1, self.clock.now_ns()
         while True:
             due_ns = self.next_wake_ns
             if due_ns <= told_ns or due_ns >= NEVER_NS:
                 await asyncio.sleep(_FLUSH_SECONDS)
                 continue
-            wait = (due_ns - self.clock.now_ns()) / 1e9 + _BAR_GRACE_SECONDS
+            wait = (max(due_ns, begin_ns) - self.clock.now_ns()) / 1e9 + _BAR_GRACE_SECONDS
             if wait > 0:
                 await asyncio.sleep(min(wait, 1.0))
                 continue
@@ -555,6 +566,8 @@ class StrategyRunner:
             for number, message in enumerate(batch):
                 if isinstance(message, Stop):
                     return message.reason
+                if self._has_gap and isinstance(message, Tick | Wake):
+                    message = self._after_gap(message)
                 if message.__class__ is Tick and number < newest:
                     await self._take_late(message)
                 else:
@@ -565,6 +578,20 @@ class StrategyRunner:
                 await self._flush()
                 flushed_at = clock()
             inbox.done()
+
+    def _after_gap(self, message: Tick | Wake) -> Tick | Wake:
+        """What the market did while we were down is history now, and this is the one tick for it.
+
+        A schedule's instant that nobody was there for is late: it is taken at the present one.
+        """
+        assert self.clock is not None
+        self._has_gap = False
+        if isinstance(message, Wake):
+            message = Wake(self.clock.now_ns())
+        for host in self._in_order:
+            host.catch_up(message.time_ns)
+        self._next_wake()
+        return message
 
     async def _process(self, message: Message) -> None:
         """Take one message, whatever it is."""
@@ -578,7 +605,7 @@ class StrategyRunner:
         elif isinstance(message, Pause | Resume):
             self._set_paused(message.strategy, isinstance(message, Pause))
         elif isinstance(message, Cancel) and self.desk is not None:
-            self.desk.cancel(message.order_id)
+            self.desk.cancel(message.order_id, self.now_ns)
             await self._settle()
         elif isinstance(message, Close):
             await self._close(message)
@@ -797,7 +824,7 @@ class StrategyRunner:
         for host in self._in_order:
             text = host.changed_state()
             if text is not None:
-                self._events.append(StateSaved(host.name, self.now_ns, text))
+                self._events.append(StateSaved(host.name, self.now_ns, text, *host.standing))
             self._take_fault(host)
 
     def _note_changes(self) -> None:
@@ -837,6 +864,8 @@ class StrategyRunner:
                 host.set_state("running")
         is_all = all(host.status.state == "paused" for host in self._in_order)
         self.state = "paused" if is_all else "running"
+        if self._is_recording:
+            self._note_changes()
 
     async def _close(self, command: Close) -> None:
         assert self.desk is not None
@@ -855,14 +884,13 @@ class StrategyRunner:
                     self._decide(host, wishes)
                     await self._notify()
             self._take_fault(host)
-            if host.status.state != "parked":
-                host.set_state("stopped")
+            host.end()
         desk = self.desk
         assert desk is not None
         if self._cancel_on_stop:
             for lane in list(desk.open.values()):
                 for order in list(lane.values()):
-                    desk.cancel(order.id)
+                    desk.cancel(order.id, self.now_ns)
         await self._settle()
         self._emit(RunStopped(self.run_id or "", self.now_ns, reason))
         await self._flush()

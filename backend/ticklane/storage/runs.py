@@ -102,8 +102,8 @@ async def _resume(
     listed = [order_of(row) for row in await _rows(connection, _with_relatives(run_id))]
     link_legs(listed)
     unsent = {order.replaces_id for order in listed if order.status is OrderStatus.SENDING}
+    strategies = await _rows(connection, _strategies(run_id))
     booked = select(fills).where(fills.c.run_id == run_id).order_by(fills.c.number)
-    saved = select(strategy_state).where(strategy_state.c.run_id == run_id)
     marked = select(equity.c.at_ns).where(equity.c.run_id == run_id).limit(1)
     return Recovered(
         run_id,
@@ -115,7 +115,8 @@ async def _resume(
         orders=tuple(order for order in listed if order.is_open or order.id in unsent),
         steps=tuple(event_of(row) for row in await _rows(connection, _steps(run_id))),
         fills=tuple(fill_of(row) for row in await _rows(connection, booked)),
-        states={row["strategy"]: row["state"] for row in await _rows(connection, saved)},
+        states={row["strategy"]: row["state"] for row in strategies},
+        standings={row["strategy"]: (row["status"], row["faults"]) for row in strategies},
         venue_marks=json.loads(run["venue_marks"] or "{}"),
         installation=installation,
     )
@@ -130,6 +131,10 @@ async def _order_count(connection: AsyncConnection, run_id: str) -> int:
     own = re.search(r"-(\d+)$", newest[0]["id"])
     number: int = newest[0]["number"]
     return max(number, int(own[1]) if own else 0)
+
+
+def _strategies(run_id: str) -> Select[Any]:
+    return select(strategy_state).where(strategy_state.c.run_id == run_id)
 
 
 def _steps(run_id: str) -> Select[Any]:

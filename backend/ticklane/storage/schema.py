@@ -167,6 +167,8 @@ strategy_state = Table(
     Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
     Column("strategy", Text, primary_key=True),
     _text("state"),  # JSON
+    _text("status"),  # running, paused or parked
+    Column("faults", Integer, nullable=False),  # in a row
     _instant("at_ns"),
 )
 

@@ -52,14 +52,14 @@ class MovingAverageCrossoverStrategy(StrategyInterface):
         intents = []
         for symbol in market_data.updated:
             fast, slow = self._averages[symbol]
-            wanted = self._decide(symbol, (fast.value - slow.value) / slow.value)
+            wanted = self._decide(symbol, fast.value, slow.value)
             if wanted is not None:
                 intents.append(wanted)
         return intents
 
-    def _decide(self, symbol: str, distance: float) -> Wish | None:
-        """`distance` is fast minus slow, as a share of slow; NaN while there are too few bars."""
-        if not abs(distance) > _ROUNDING:
+    def _decide(self, symbol: str, fast: float, slow: float) -> Wish | None:
+        distance = fast - slow
+        if not abs(distance) > _ROUNDING * abs(slow):  # nor is NaN: too few bars
             return None
         side = self.state.get(symbol, "out")
         if distance > 0 and side == "out":

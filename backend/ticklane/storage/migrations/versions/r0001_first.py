@@ -121,6 +121,8 @@ def _strategy_state() -> None:
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("strategy", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("faults", sa.Integer(), nullable=False),
         sa.Column("at_ns", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_strategy_state_run_id")),
         sa.PrimaryKeyConstraint("run_id", "strategy", name=op.f("pk_strategy_state")),
