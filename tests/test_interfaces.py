@@ -157,7 +157,7 @@ def test_values_are_turned_into_the_types_of_the_model():
         (
             Bare,
             "AAPL",
-            'config of Bare is \'AAPL\', but must be a mapping such as {"symbols": ["AAPL"]}.',
+            "config of Bare is 'AAPL', but must be a mapping.",
         ),
     ],
 )
