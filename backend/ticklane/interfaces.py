@@ -176,8 +176,9 @@ class BrokerInterface(ABC):
 
 def in_words(value: Any) -> str:
     """A value as text that is the same in every process."""
-    is_plain = type(value).__repr__ is not object.__repr__
-    return repr(value) if is_plain else type(value).__qualname__
+    by_address: Any = object.__repr__
+    kind = type(value)
+    return kind.__qualname__ if kind.__repr__ is by_address else repr(value)
 
 
 class StrategyServices(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-# Everything but row numbers of SQLite, and client order ids, which hold the installation's name.
+# Table -> what it is sorted by, and what may differ: row numbers of SQLite, how often the run was
+# taken up again, and the name of the installation, which client order ids begin with.
 TABLES = {
     "orders": ("number", {"client_order_id"}),
     "order_events": ("seq", {"seq"}),
@@ -14,27 +15,22 @@ TABLES = {
     "signals": ("seq", {"seq"}),
     "equity": ("at_ns", set()),
     "strategy_state": ("strategy", set()),
-    "runs": ("id", {"resumed", "venue_marks", "config", "fingerprint"}),
+    "runs": ("id", {"resumed", "config", "fingerprint", "started_ns"}),
 }
 
 
-def journal(path, until_ns=None):
-    """Table -> its rows as dicts, in the order in which they came about.
-
-    `until_ns` leaves out what the run did after this instant.
-    """
+def journal(path, run="r1"):
+    """Table -> its rows as dicts, in the order in which they came about."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        return {table: _rows(connection, table, until_ns) for table in TABLES}
+        return {table: _rows(connection, table, run) for table in TABLES}
 
 
-def _rows(connection, table, until_ns):
+def _rows(connection, table, run):
     by, hidden = TABLES[table]
-    found = connection.execute(f"SELECT * FROM {table} ORDER BY {by}").fetchall()
-    return [
-        {name: row[name] for name in row.keys() if name not in hidden}  # noqa: SIM118
-        for row in found
-    ]
+    key = "id" if table == "runs" else "run_id"
+    found = connection.execute(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY {by}", [run])
+    return [{k: v for k, v in dict(row).items() if k not in hidden} for row in found]
 
 
 def difference(left, right):
@@ -43,9 +39,9 @@ def difference(left, right):
         for number, (one, other) in enumerate(zip(left[table], right[table], strict=False)):
             if one != other:
                 fields = [f"{k}: {one[k]!r} != {other[k]!r}" for k in one if one[k] != other[k]]
-                return f"{table} row {number}: {'; '.join(fields)}\n  in {one}"
+                return f"{table}, row {number}: {'; '.join(fields)}; in {one}"
         if len(left[table]) != len(right[table]):
             longer = max(left[table], right[table], key=len)
             extra = longer[min(len(left[table]), len(right[table]))]
-            return f"{table}: {len(left[table])} rows != {len(right[table])}; first extra {extra}"
+            return f"{table}: {len(left[table])} rows != {len(right[table])}; the next is {extra}"
     return None

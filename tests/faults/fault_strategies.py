@@ -254,6 +254,21 @@ class Weekly(Counting):
         return self.buy(symbol, notional=900 + number % 5, reason=text)
 
 
+class Plain(StrategyInterface):
+    """Needs no bookkeeping, so the lane calls it directly; tells all that it sees, in order."""
+
+    def on_tick(self, market_data):
+        seen = {symbol: bar.close for symbol, bar in market_data.items()}
+        number = crc32(repr(seen).encode())
+        symbol = market_data.updated[number % len(market_data.updated)]
+        return {
+            "symbol": symbol,
+            "signal": ("BUY", "BUY", "CLOSE", "HOLD")[number // 8 % 4],
+            "quantity": number // 64 % 9 + 1,
+            "reason": f"{seen} {market_data.updated}",
+        }
+
+
 class Faulty(Counting):
     """Fails now and then, sometimes three times in a row."""
 

@@ -16,10 +16,11 @@ import os
 import random
 import select
 import signal
+import sqlite3
 import sys
 import time
 import traceback
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import NamedTuple
 
 import pandas  # noqa: F401  # read by the feed: imported before the forks
@@ -199,9 +200,20 @@ def outcome(plan, lines, status):
     return Outcome(plan, was_killed and account is None, "lane" in told, error, account)
 
 
+def is_over(path):
+    """True when the run has ended: who is killed after that leaves nothing to go on with."""
+    with closing(sqlite3.connect(path)) as connection:
+        has_runs = "SELECT count(*) FROM sqlite_master WHERE name = 'runs'"
+        if not connection.execute(has_runs).fetchone()[0]:
+            return False
+        (ended,) = connection.execute("SELECT count(ended_ns) FROM runs").fetchone()
+        return ended > 0
+
+
 def main(config, seed, kills):
     """Kill `kills` times, then let it come to its end."""
-    logging.basicConfig(level=logging.ERROR)
+    logging.basicConfig(level=logging.CRITICAL)
+    database_path = load_settings(config).database_path
     rng = random.Random(seed)
     done = 0
     while True:
@@ -209,7 +221,7 @@ def main(config, seed, kills):
         one = raise_one(config, plan)
         done += one.was_killed
         print(json.dumps(one._asdict()), flush=True)
-        if one.account is not None or one.error is not None:
+        if one.error is not None or one.account is not None or is_over(database_path):
             return
 
 

@@ -116,9 +116,7 @@ def _broker(
 
 def _run(replay: Callable[[], Any]) -> None:
     """Drive the lane to its end, in a thread of its own where a loop is running already."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _is_in_loop():
         asyncio.run(replay())
         return
     failed: list[BaseException] = []
@@ -134,6 +132,14 @@ def _run(replay: Callable[[], Any]) -> None:
     thread.join()
     if failed:
         raise failed[0]
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -220,7 +226,7 @@ def _result(
         cash=runner.portfolio.cash,
         bars=bars,
         timeframe=feed.timeframe,
-        strategies={name: host.status for name, host in runner.hosts.items()},
+        strategies=runner.get_status().strategies,
         calendar=calendar,
         label=label,
         notes=notes,

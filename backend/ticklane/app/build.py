@@ -132,10 +132,6 @@ def make_feed(
             duration=settings.replay_seconds,
         )
         return replay, None
-    if settings.feed != "simulated":
-        raise ConfigError(
-            f"feed is {settings.feed!r}, but must be simulated, sample:AAPL or replay:PATH."
-        )
     clock = SystemClock()
     speed = settings.speed or 1.0
     step = Timeframe.parse(settings.timeframe or "1s")
@@ -144,10 +140,15 @@ def make_feed(
 
 
 def _recorded(feed: str) -> str | None:
-    """The source of a recorded feed, None for another kind."""
-    if feed.startswith("sample:"):
+    """The source of a recorded feed, None for a simulated one."""
+    if feed == "simulated":
+        return None
+    kind, _, rest = feed.partition(":")
+    if kind == "sample" and rest:
         return feed
-    return feed.removeprefix("replay:") if feed.startswith("replay:") else None
+    if kind == "replay" and rest:
+        return rest
+    raise ConfigError(f"feed is {feed!r}, but must be simulated, sample:AAPL or replay:PATH.")
 
 
 def make_broker(

@@ -76,7 +76,7 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
 
 
 def _greeting(runner: StrategyRunner, settings: Settings) -> str:
-    label = f" on {runner.feed.label} prices" if runner.feed and runner.feed.label else ""
+    label = f" [{runner.feed.label}]" if runner.feed and runner.feed.label else ""
     return f"run {runner.run_id} is up{label}, database {settings.database_path}"
 
 

@@ -18,9 +18,10 @@ def make_project(directory: Path) -> list[Path]:
     The folder is made where it is missing. Raises ConfigError when it is not empty or cannot be
     written; then nothing is left behind.
     """
-    is_new = not directory.exists()
+    is_new = False
     made: list[Path] = []
     try:
+        is_new = not directory.exists()
         if not is_new and any(directory.iterdir()):
             raise ConfigError(f"the folder {directory} is not empty; choose a new or empty one.")
         directory.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def run_result(runner: StrategyRunner, database: Path) -> BacktestResult:
         cash=runner.portfolio.cash,
         bars={s: runner.feed.history(s, None, runner.now_ns) for s in runner.feed.symbols},
         timeframe=runner.feed.timeframe,
-        strategies={name: host.status for name, host in runner.hosts.items()},
+        strategies=runner.get_status().strategies,
         label=runner.feed.label,
         notes=[
             f"Paper run {runner.run_id}; every order and fill is in {database.name}.",

@@ -23,7 +23,7 @@ def summary_text(result: BacktestResult) -> str:
     mark = f"  [{result.label}]" if result.label else ""
     rows = [
         ("Symbols", ", ".join(result.bars) + mark),
-        ("Period", f"{_day(result.times[0])} to {_day(result.times[-1])}, {result.timeframe} bars"),
+        ("Period", f"{_when(result, 0)} to {_when(result, -1)}, {result.timeframe} bars"),
         ("Equity", f"{float(result.starting_cash):,.2f} -> {result.equity[-1]:,.2f}"),
         ("Return", f"{_percent(m.total_return)} in all, {_percent(m.annualised_return)} a year"),
         ("Risk", f"volatility {_percent(m.volatility)}, Sharpe {_number(m.sharpe)}, "
@@ -117,5 +117,9 @@ def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.2f}"
 
 
-def _day(instant: object) -> str:
-    return str(instant)[:16].replace("T", " ")
+def _when(result: BacktestResult, index: int) -> str:
+    """The instant of a point; a daily bar is told by its day, which may end at midnight."""
+    instant = result.times[index]
+    if not result.timeframe.is_daily:
+        return str(instant)[:16].replace("T", " ")
+    return str(instant - 1)[:10]

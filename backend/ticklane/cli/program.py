@@ -107,4 +107,3 @@ def _complain(sentence: str) -> None:
 def _leave_pipe() -> None:
     """Nobody reads any more: let the interpreter flush into nothing at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-

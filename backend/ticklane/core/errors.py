@@ -26,4 +26,4 @@ class StorageError(TicklaneError):
 
 
 class IllegalStep(TicklaneError):
-    """An order was asked to take a step its state machine does not know: a bug, ours or a venue's."""
+    """An order was asked to take a step that its states do not allow: a bug, ours or a venue's."""

@@ -1,6 +1,6 @@
 """Exact money: how numbers enter as Decimal and how amounts are rounded."""
 
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from numbers import Integral, Real
 from typing import Any
 
@@ -58,12 +58,12 @@ def to_cash(amount: Decimal) -> Decimal:
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """Round towards zero to a multiple of `step` (a lot)."""
-    return (value / step).to_integral_value(ROUND_DOWN) * step
+    return value // step * step
 
 
 def round_to(value: Decimal, step: Decimal, rounding: str = ROUND_HALF_UP) -> Decimal:
     """Round to a multiple of `step` (a tick)."""
-    return (value / step).to_integral_value(rounding) * step
+    return (value / step).quantize(ONE, rounding) * step
 
 
 def is_multiple(value: Decimal, step: Decimal) -> bool:

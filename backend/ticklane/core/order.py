@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ticklane.core.errors import IllegalStep
 from ticklane.core.market import Observation, to_datetime
-from ticklane.core.money import ZERO
+from ticklane.core.money import ZERO, plain
 
 
 class Side(StrEnum):
@@ -220,31 +220,19 @@ class OrderEvent(NamedTuple):
 
 def public(order: Order) -> dict[str, Any]:
     """The fields of an order as plain JSON values, for `--json` and exports."""
-    names = [
-        "id",
-        "client_order_id",
-        "broker_order_id",
-        "strategy",
-        "symbol",
-        "side",
-        "type",
-        "quantity",
-        "notional",
-        "filled_quantity",
-        "limit_price",
-        "stop_price",
-        "trail_amount",
-        "trail_percent",
-        "time_in_force",
-        "order_class",
-        "parent_id",
-        "status",
-        "reason_code",
-        "reason",
-        "tag",
-    ]
+    names = (
+        "id client_order_id broker_order_id strategy symbol side type quantity notional "
+        "filled_quantity limit_price stop_price trail_amount trail_percent time_in_force "
+        "order_class parent_id status reason_code reason tag"
+    ).split()
     values = {name: getattr(order, name) for name in names}
     return {
-        **{name: str(v) if isinstance(v, Decimal | StrEnum) else v for name, v in values.items()},
+        **{name: _public_value(value) for name, value in values.items()},
         "created_at": order.created_at.isoformat(),
     }
+
+
+def _public_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    return str(value) if isinstance(value, StrEnum) else value

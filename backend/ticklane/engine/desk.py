@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
 from ticklane.core.market import Observation
-from ticklane.core.money import ZERO, plain, round_down, to_decimal
+from ticklane.core.money import ZERO, exact, plain
 from ticklane.core.order import (
     TERMINAL,
     Fill,
@@ -20,14 +19,15 @@ from ticklane.core.order import (
     OrderUpdate,
     Refusal,
     Side,
-    TimeInForce,
 )
-from ticklane.core.portfolio import Book, Portfolio
+from ticklane.core.portfolio import Portfolio
 from ticklane.core.position import Trade
 from ticklane.core.signal import Intent, Signal, read_intent
-from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal
+from ticklane.engine.flips import Flips
+from ticklane.engine.sizer import Sizer
+from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal, read_changes
 from ticklane.interfaces import Cancelling, Replacing
-from ticklane.risk.manager import RiskManager, unsold
+from ticklane.risk.manager import RiskManager
 from ticklane.risk.sizing import Sizing
 
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -36,7 +36,6 @@ _MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
 _DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
 _MANY = 20_000  # so many orders are remembered; beyond that the oldest closed ones are forgotten
 _CANCEL_REQUESTED = "cancel requested"
-_LOTLESS = Decimal("1e-8")
 _NONE: Mapping[str, Order] = {}
 
 Notice = Fill | Order
@@ -80,6 +79,8 @@ class Desk:
         self.fill_listeners: set[str] = set()
         self.order_listeners: set[str] = set()
         self.on_decision: Decided | None = None
+        self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
+        self._flips = Flips(self)
         self._executions: dict[str, None] = {}
 
     # --- what strategies want ----------------------------------------------------------------
@@ -112,40 +113,12 @@ class Desk:
         quantity, notional = intent.quantity, intent.notional
         refusal = None
         if quantity is None and notional is None:
-            quantity, notional, refusal = self._sized(strategy, intent, side)
+            book, open_orders = self.portfolio.books[strategy], self.open.get(intent.symbol, _NONE)
+            quantity, notional, refusal = self._sizer.size(book, intent, side, open_orders)
         order = self.maker.entry(strategy, intent, side, quantity or ZERO, notional, at_ns)
         if refusal is None and order.legs:
-            refusal = protection_refusal(order, intent, self._price(intent.symbol))
+            refusal = protection_refusal(order, intent, self.price(intent.symbol))
         self._place(order, intent, at_ns, refusal)
-
-    def _sized(
-        self, strategy: str, intent: Intent, side: Side
-    ) -> tuple[Decimal | None, Decimal | None, Refusal | None]:
-        """Quantity or notional from the intent's fraction or the configured sizing."""
-        book = self.portfolio.books[strategy]
-        if side is _SELL and not self.risk.allow_short:
-            return self._sized_sale(intent, book)
-        if intent.fraction is not None:
-            return None, self.portfolio.equity([book]) * intent.fraction, None
-        if self.sizing is None:
-            return None, None, _NO_SIZE
-        return *self.sizing.size(lambda: self.portfolio.equity([book])), None
-
-    def _sized_sale(
-        self, intent: Intent, book: Book
-    ) -> tuple[Decimal | None, Decimal | None, Refusal | None]:
-        """Without short sales an unsized sale sells what is there: all of it or a fraction."""
-        held = max(unsold(intent.symbol, book, self.open.get(intent.symbol, _NONE)), ZERO)
-        if intent.fraction is not None:
-            quantity = self._to_lot(intent.symbol, held * intent.fraction)
-        elif self.sizing is None:
-            return None, None, _NO_SIZE
-        else:
-            wanted, _ = self.sizing.size(lambda: self.portfolio.equity([book]))
-            quantity = held if wanted is None else min(wanted, held)
-        if quantity:
-            return quantity, None, None
-        return None, None, Refusal("short_not_allowed", f"there is no {intent.symbol} to sell.")
 
     def close(self, strategy: str, intent: Intent, at_ns: int) -> None:
         """Close what the strategy holds: cancel its working orders first, count closes on their
@@ -156,15 +129,17 @@ class Desk:
         for order in list(self.open.get(symbol, _NONE).values()):
             if order.strategy != strategy:
                 continue
-            if held and order.side is side and order.type is _MARKET:  # a close on its way
+            if held and order.side is side and self._is_under_way(order):
                 held -= order.remaining if side is _SELL else -order.remaining
             else:
                 self._cancel(order, at_ns)
         quantity = abs(held)
         if intent.fraction is not None:
-            quantity = self._to_lot(symbol, quantity * intent.fraction)
+            quantity = self._sizer.to_lot(symbol, quantity * intent.fraction)
         elif intent.quantity is not None:
             quantity = min(quantity, intent.quantity)
+        elif intent.notional is not None and (price := self.price(symbol)):
+            quantity = min(quantity, self._sizer.to_lot(symbol, intent.notional / exact(price)))
         if not quantity or (held > 0) is not (side is _SELL):
             if self.on_decision is not None:
                 self.on_decision(strategy, intent, None)
@@ -172,16 +147,24 @@ class Desk:
         order = self.maker.exit(strategy, intent, side, quantity, at_ns)
         self._place(order, intent, at_ns, None)
 
+    def _is_under_way(self, order: Order) -> bool:
+        """True for a market order of a known quantity that was sent, such as a close."""
+        is_sized_market = order.type is _MARKET and bool(order.quantity)
+        return is_sized_market and self._flips.waiting_with(order) is None
+
     def _place(self, order: Order, intent: Intent, at_ns: int, refusal: Refusal | None) -> None:
         """Ask the risk manager and send the order off, or deny it."""
         symbol = order.symbol
         if refusal is None:
             open_orders = self.open.get(symbol, _NONE)
-            price = self._price(symbol)
+            price = self.price(symbol)
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
-        self._enlist(order, refusal)
+        second = None
         if refusal is None:
+            if self.maker.no_flip and symbol in self.maker.no_flip:
+                second = self._flips.split(order)
             self.outgoing.append(("submit", order, None))
+        self._enlist(order, refusal)
         if self.events is not None:
             code, sentence = refusal or ("", "")
             given = SignalGiven(
@@ -189,11 +172,15 @@ class Desk:
             )
             self.events.append(given)
             for one in (order, *order.legs):
-                self._journal(one, None, at_ns, order.reason or intent.reason or "signal")
+                self.journal(one, None, at_ns, order.reason or intent.reason or "signal")
+        if second is not None:
+            self._enlist(second, None)
+            for one in (*second.legs, second):  # in the order of their ids
+                self.journal(one, None, at_ns, f"waits for {order.id}")
         if self.on_decision is not None:
             self.on_decision(order.strategy, intent, order)
         if refusal is not None:
-            self._notify_order(order)
+            self.notify_order(order)
 
     def _enlist(self, order: Order, refusal: Refusal | None) -> None:
         """Remember an order and its legs, as denied or as open."""
@@ -213,11 +200,7 @@ class Desk:
             self._forget_old()
 
     def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:
-        given = wish if isinstance(wish, Mapping) else {}
-        symbol = given.get("symbol")
-        side = _SELL if str(given.get("signal", "")).upper() == "SELL" else _BUY
-        named = symbol if isinstance(symbol, str) else ""
-        order = self.maker.refused(strategy, named, side, at_ns, Refusal("malformed", sentence))
+        order = self.maker.refused(strategy, wish, at_ns, Refusal("malformed", sentence))
         if self.tape is not None:
             self.tape.orders.append(order)
         if self.events is not None:
@@ -227,7 +210,7 @@ class Desk:
             )
         if self.on_decision is not None:
             self.on_decision(strategy, wish, order)
-        self._notify_order(order)
+        self.notify_order(order)
 
     # --- changes to open orders --------------------------------------------------------------
 
@@ -251,23 +234,38 @@ class Desk:
         return True
 
     def _cancel(self, order: Order, at_ns: int) -> None:
-        if not order.is_cancel_pending:
+        second = self._flips.waiting_with(order)
+        if second is not None:
+            self._flips.cancel(second, at_ns)
+        elif not order.is_cancel_pending:
             order.is_cancel_pending = True
-            self._journal(order, order.status, at_ns, _CANCEL_REQUESTED)
+            self.journal(order, order.status, at_ns, _CANCEL_REQUESTED)
             self.outgoing.append(("cancel", order, None))
 
     def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:
         try:
-            terms = {name: _changed(name, value) for name, value in changes.items()}
+            if self._flips.waiting_with(order) is not None:
+                raise ConfigError(f"order {order.id} is not sent yet; cancel it instead.")
+            terms = read_changes(order, changes)
         except ConfigError as error:
             self._refuse_malformed(order.strategy, Replacing(order, changes), str(error), at_ns)
             return
-        new = self.maker.replacement(order, at_ns)
-        for name, value in terms.items():
-            setattr(new, name, value)
-        self._enlist(new, None)
-        self._journal(new, None, at_ns, f"replaces {order.id}")
-        self.outgoing.append(("replace", order, new))
+        new = self.maker.replacement(order, terms, at_ns)
+        refusal = self._replacement_refusal(order, new, at_ns)
+        self._enlist(new, refusal)
+        self.journal(new, None, at_ns, new.reason or f"replaces {order.id}")
+        if refusal is None:
+            self.outgoing.append(("replace", order, new))
+        else:
+            self.notify_order(new)
+
+    def _replacement_refusal(self, old: Order, new: Order, at_ns: int) -> Refusal | None:
+        """What speaks against an order that takes another's place; an exit keeps its size."""
+        symbol = new.symbol
+        if new.parent_id is not None:
+            return self.maker.instrument_of(symbol).rules.refusal(new)
+        others = {key: one for key, one in self.open.get(symbol, _NONE).items() if one is not old}
+        return self.risk.refusal(new, self.portfolio, others, self.price(symbol), at_ns)
 
     # --- what the broker says ----------------------------------------------------------------
 
@@ -293,16 +291,21 @@ class Desk:
             evidence = reason.sentence
         if status is None:
             if fill is None and order.filled_quantity < order.quantity:
-                self._journal(order, before, at_ns, "size")  # only that is known better now
+                self.journal(order, before, at_ns, "size")  # only that is known better now
                 return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
         order.advance(status, reason)
         if status in TERMINAL:
             self.open[order.symbol].pop(order_id, None)
+        elif before in TERMINAL:  # a late fill: it may be cancelled again
+            self.open[order.symbol][order_id] = order
+            order.is_cancel_pending = False
         if self.events is not None:
-            self._journal(order, before, at_ns, evidence)
+            self.journal(order, before, at_ns, evidence)
         if self.order_listeners:
-            self._notify_order(order)
+            self.notify_order(order)
+        if self._flips.waiting:
+            self._flips.note_end(order, at_ns)
 
     def _book(self, order: Order, fill: Fill) -> None:
         quantity = fill.quantity
@@ -320,21 +323,21 @@ class Desk:
 
     # --- small things ------------------------------------------------------------------------
 
-    def _journal(self, order: Order, before: OrderStatus | None, at_ns: int, evidence: str) -> None:
+    def journal(self, order: Order, before: OrderStatus | None, at_ns: int, evidence: str) -> None:
+        """Note an order's step, and its fields with it, where somebody records."""
         if self.events is not None:
             step = OrderEvent(order.id, before, order.status, at_ns, evidence)
             self.events.append(OrderMoved(order, step))
 
-    def _notify_order(self, order: Order) -> None:
+    def notify_order(self, order: Order) -> None:
+        """Let an order's strategy hear of it, where it listens."""
         if order.strategy in self.order_listeners:
             self.notices.append((order.strategy, order))
 
-    def _price(self, symbol: str) -> float | None:
+    def price(self, symbol: str) -> float | None:
+        """The last price of a symbol; None before the first."""
         seen = self.last.get(symbol)
         return None if seen is None else seen.close
-
-    def _to_lot(self, symbol: str, quantity: Decimal) -> Decimal:
-        return round_down(quantity, self.maker.instrument_of(symbol).rules.lot or _LOTLESS)
 
     def _forget_old(self) -> None:
         closed = [order_id for order_id, order in self.orders.items() if not order.is_open]
@@ -352,8 +355,10 @@ class Desk:
         """
         for order in orders:
             self.orders[order.id] = order
+            lane = self.open.setdefault(order.symbol, {})
             if order.is_open:
-                self.open.setdefault(order.symbol, {})[order.id] = order
+                lane[order.id] = order
+        self._flips.restore(self.orders.values())
         for step in steps:
             self._resend(self.orders[step.order_id], step)
         for fill in fills:
@@ -370,28 +375,6 @@ class Desk:
             self.outgoing.append(("replace", self.orders[order.replaces_id], order))
         elif order.parent_id is None:
             self.outgoing.append(("submit", order, None))
-
-
-_CHANGEABLE = ("quantity", "limit_price", "stop_price", "trail_amount", "trail_percent")
-_NO_SIZE = Refusal(
-    "no_quantity",
-    "the intent has no quantity and no sizing is configured; give it a quantity or set sizing.",
-)
-
-
-def _changed(name: str, value: Any) -> Any:
-    """Check one change to an open order."""
-    if name == "time_in_force" and value in set(TimeInForce):
-        return TimeInForce(value)
-    if name not in _CHANGEABLE:
-        raise ConfigError(
-            f"{name}={value!r} cannot be set on an open order; what can be changed is "
-            f"time_in_force, {', '.join(_CHANGEABLE)}."
-        )
-    number = to_decimal(value, name)
-    if number <= 0:
-        raise ConfigError(f"{name} is {value}, but must be above zero.")
-    return number
 
 
 def describe(order: Order) -> str:

@@ -144,7 +144,9 @@ class StrategyHost:
             first = max(before, self._missing[symbol])  # the first bar that was news
             if before == first > 0 or len(past) > first:
                 since_ns = start_ns if before == first > 0 else int(past.close_ns[first])
-                shown.append((since_ns, *past.between(len(past) - 1, len(past)).rows()))
+                shown.extend(
+                    (since_ns, bar) for bar in past.between(len(past) - 1, len(past)).rows()
+                )
                 first = max(first, self._first_unheard(past.close_ns, until_ns))
             if len(past) > first:
                 news.append((int(past.close_ns[first]), symbol))

@@ -19,10 +19,11 @@ from ticklane.core.events import (
     RunStopped,
 )
 from ticklane.core.market import (
+    Bars,
     put_prices,
     to_datetime,
 )
-from ticklane.core.money import to_decimal
+from ticklane.core.money import plain, to_decimal
 from ticklane.core.portfolio import Book, BookView
 from ticklane.engine.desk import Desk, Tape
 from ticklane.engine.host import NEVER_NS, StrategyHost
@@ -225,8 +226,8 @@ class StrategyRunner(MessageLoop):
             broker=self.broker.name,
             feed=self.feed.label if self.feed else "",
             time=to_datetime(self.now_ns) if self.now_ns else None,
-            cash=str(self.portfolio.cash),
-            equity=str(self.portfolio.equity()),
+            cash=plain(self.portfolio.cash),
+            equity=plain(self.portfolio.equity()),
             open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
             strategies={name: replace(host.status) for name, host in self.hosts.items()},
             error=self.error,
@@ -318,9 +319,8 @@ class StrategyRunner(MessageLoop):
             self.portfolio.open_book(name, cash)
         if since_ns is not None:
             self.last.time_ns = since_ns
-            for symbol in self.feed.symbols:
-                past = self.feed.history(symbol, 1, since_ns)
-                put_prices(self.last, ((symbol, bar) for bar in past.rows()))
+            for past in _in_order_of_arrival(self.feed, since_ns):
+                put_prices(self.last, ((bar.symbol, bar) for bar in past.rows()))
         await self.broker.connect(recovered, self.last)
         desk.restore(recovered.orders, recovered.fills, recovered.steps)
         for host in self.hosts.values():
@@ -395,7 +395,7 @@ class StrategyRunner(MessageLoop):
             self._inbox.put(Wake(due_ns))
             told_ns = due_ns
 
-    # --- the lane's task ------------------------------------------------------------------------------
+    # --- the lane's task -----------------------------------------------------------------------
 
     async def _lane(self) -> None:
         try:
@@ -464,6 +464,14 @@ class StrategyRunner(MessageLoop):
             hang.seconds,
             hang.stack_text,
         )
+
+
+def _in_order_of_arrival(feed: Feed, until_ns: int) -> list[Bars]:
+    """The newest bar of each symbol; the symbols as they have come to be seen, one by one."""
+    past = [feed.history(symbol, None, until_ns) for symbol in feed.symbols]
+    seen = [bars for bars in past if len(bars)]
+    seen.sort(key=lambda bars: max(feed.start_ns or 0, int(bars.close_ns[0])))
+    return [bars.between(len(bars) - 1, len(bars)) for bars in seen]
 
 
 def _takes_reason(strategy: StrategyInterface) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
+from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument
-from ticklane.core.money import ZERO
+from ticklane.core.money import ZERO, to_cash, to_decimal
 from ticklane.core.order import (
     Order,
     OrderClass,
@@ -20,6 +22,16 @@ from ticklane.core.signal import Intent
 
 _GTC, _MARKET = TimeInForce.GTC, OrderType.MARKET
 _BUY, _SELL = Side.BUY, Side.SELL
+_NAMED = ("symbol", "side")
+_TRAILS = ("trail_amount", "trail_percent")
+_TERMS = ("type", "time_in_force", "limit_price", "stop_price", *_TRAILS)
+_OWN_PRICES: dict[OrderType, tuple[str, ...]] = {
+    OrderType.MARKET: (),
+    OrderType.LIMIT: ("limit_price",),
+    OrderType.STOP: ("stop_price",),
+    OrderType.STOP_LIMIT: ("stop_price", "limit_price"),
+    OrderType.TRAILING_STOP: _TRAILS,
+}
 
 
 class OrderMaker:
@@ -28,6 +40,7 @@ class OrderMaker:
     def __init__(self, run_id: str, installation: str, instrument_of: Callable[[str], Instrument]):
         self.number = 0
         self.instrument_of = instrument_of
+        self.no_flip: set[str] = set()  # symbols in which no order may go through zero
         self._terms: dict[str, TimeInForce] = {}
         self._prefix = f"{run_id}-"
         self._client_prefix = f"tl-{installation}-{run_id}-" if installation else ""
@@ -42,16 +55,26 @@ class OrderMaker:
             order.client_order_id = f"{self._client_prefix}{number}"
         term = self._terms.get(symbol)
         if term is None:
-            term = self._terms[symbol] = self.instrument_of(symbol).default_time_in_force
+            instrument = self.instrument_of(symbol)
+            term = self._terms[symbol] = instrument.default_time_in_force
+            if not instrument.rules.can_flip:
+                self.no_flip.add(symbol)
         if term is not _GTC:
             order.time_in_force = term
         if tag:
             order.tag = tag
         return order
 
-    def refused(self, strategy: str, symbol: str, side: Side, at_ns: int, why: Refusal) -> Order:
+    def refused(self, strategy: str, wish: Any, at_ns: int, why: Refusal) -> Order:
         """The order of a malformed wish: quantity zero, denied, never numbered or stored."""
-        order = Order(f"{self._prefix}0", strategy, symbol, side, ZERO, at_ns)
+        given = wish._asdict() if isinstance(wish, Intent) else wish
+        if not isinstance(given, Mapping):  # a wish to change an order
+            given = {name: getattr(getattr(wish, "order", None), name, "") for name in _NAMED}
+        symbol = given.get("symbol")
+        is_sale = "SELL" in (str(given.get(name, "")).upper() for name in ("signal", "side"))
+        side = _SELL if is_sale else _BUY
+        named = symbol if isinstance(symbol, str) else ""
+        order = Order(f"{self._prefix}0", strategy, named, side, ZERO, at_ns)
         order.status = OrderStatus.DENIED
         order.reason_code, order.reason = why
         return order
@@ -80,7 +103,7 @@ class OrderMaker:
     def exit(
         self, strategy: str, intent: Intent, side: Side, quantity: Decimal, at_ns: int
     ) -> Order:
-        """An order that closes; with protection prices it waits for them, as a pair (OCO) if both."""
+        """An order that closes; with protection prices it waits for them, both as a pair (OCO)."""
         order = self.new(strategy, intent.symbol, side, quantity, at_ns, intent.reason)
         self._set_terms(order, intent)
         if intent.take_profit is not None:
@@ -126,16 +149,72 @@ class OrderMaker:
         leg.parent_id = entry.id
         return leg
 
-    def replacement(self, old: Order, at_ns: int) -> Order:
-        """A copy of an open order under a new id, to be changed."""
+    def replacement(self, old: Order, changes: Mapping[str, Any], at_ns: int) -> Order:
+        """A copy of what is left of an open order under a new id, with changes (read_changes)."""
         new = self.new(old.strategy, old.symbol, old.side, old.remaining, at_ns, old.tag)
-        for name in (
-            "type time_in_force limit_price stop_price trail_amount trail_percent order_class "
-            "parent_id notional"
-        ).split():
+        for name in (*_TERMS, "order_class", "parent_id"):
             setattr(new, name, getattr(old, name))
+        if not old.quantity:  # an amount of money, not yet turned into a quantity
+            new.notional = None if "quantity" in changes else old.notional
+        for name in _TRAILS if not changes.keys().isdisjoint(_TRAILS) else ():
+            setattr(new, name, None)
+        for name, value in changes.items():
+            setattr(new, name, value)
         new.replaces_id = old.id
         return new
+
+    def second_half(self, order: Order, closing: Decimal, price: Decimal) -> Order:
+        """Cut an order down to what closes and make the one that opens, with its exits.
+
+        An amount of money is shared at `price`. The new order has the first one as its parent.
+        """
+        second = self.new(
+            order.strategy, order.symbol, order.side, ZERO, order.created_ns, order.tag
+        )
+        for name in (*_TERMS, "order_class", "legs"):
+            setattr(second, name, getattr(order, name))
+        if order.notional is None:
+            second.quantity = order.quantity - closing
+        else:
+            second.notional = order.notional - to_cash(closing * price)
+        order.quantity, order.notional = closing, None
+        order.order_class, order.legs = OrderClass.SIMPLE, ()
+        for leg in second.legs:
+            leg.quantity, leg.parent_id = second.quantity, second.id
+        second.parent_id = order.id
+        return second
+
+
+def read_changes(order: Order, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what is to change on an open order; raises ConfigError for what cannot."""
+    possible = ("quantity", "time_in_force", *_OWN_PRICES[order.type])
+    read: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in possible:
+            raise ConfigError(
+                f"{name}={value!r} cannot be set on this open order; what can be changed is "
+                f"{', '.join(possible)}."
+            )
+        if name == "time_in_force":
+            read[name] = _term(value)
+            continue
+        if name == "quantity" and (order.parent_id or order.order_class is OrderClass.OCO):
+            raise ConfigError(
+                f"quantity={value!r} cannot be set on an exit, which is for what it protects; "
+                "change its price."
+            )
+        read[name] = to_decimal(value, name)
+        if read[name] <= 0:
+            raise ConfigError(f"{name} is {value}, but must be above zero.")
+    return read
+
+
+def _term(value: Any) -> TimeInForce:
+    try:
+        return TimeInForce(str(value).lower())
+    except ValueError:
+        choices = ", ".join(TimeInForce)
+        raise ConfigError(f"time_in_force is {value!r}, but must be one of {choices}.") from None
 
 
 def protection_refusal(order: Order, intent: Intent, last_price: float | None) -> Refusal | None:

@@ -62,7 +62,8 @@ class RiskManager:
         instrument_rules = self.instrument_of(order.symbol).rules
         refused = None
         if instrument_rules is not ANY_ORDER:
-            refused = instrument_rules.refusal(order)
+            each = (instrument_rules.refusal(one) for one in (order, *order.legs))
+            refused = next(filter(None, each), None)
         book = portfolio.books[order.strategy]
         if refused is None and order.side is Side.SELL and not self.allow_short:
             refused = _short_refusal(order, book, open_orders, last_price)
@@ -96,8 +97,13 @@ def reduces(order: Order, held: Decimal) -> bool:
     return bool(order.quantity) and order.quantity <= abs(held)
 
 
-def unsold(symbol: str, book: Book, open_orders: Mapping[str, Order]) -> Decimal:
-    """What a strategy holds less what its open sales will take; a pair of exits counts once."""
+def unsold(
+    symbol: str, book: Book, open_orders: Mapping[str, Order], last_price: float | None = None
+) -> Decimal:
+    """What a strategy holds less what its open sales will take; a pair of exits counts once.
+
+    A sale of an amount of money counts at the last price.
+    """
     held = book.quantity(symbol)
     for order in open_orders.values():
         if (
@@ -106,17 +112,22 @@ def unsold(symbol: str, book: Book, open_orders: Mapping[str, Order]) -> Decimal
             and order.parent_id is None
             and not order.is_cancel_pending
         ):
-            held -= order.remaining
+            held -= _quantity(order, last_price)
     return held
+
+
+def _quantity(order: Order, last_price: float | None) -> Decimal:
+    """What is left of an order; of an amount of money what it is worth at the last price."""
+    if order.notional is not None and not order.quantity and last_price:
+        return order.notional / exact(last_price)
+    return order.remaining
 
 
 def _short_refusal(
     order: Order, book: Book, open_orders: Mapping[str, Order], last_price: float | None
 ) -> Refusal | None:
-    available = unsold(order.symbol, book, open_orders)
-    quantity = order.quantity
-    if order.notional is not None and last_price:
-        quantity = order.notional / exact(last_price)
+    available = unsold(order.symbol, book, open_orders, last_price)
+    quantity = _quantity(order, last_price)
     if quantity <= available:
         return None
     return Refusal(
@@ -177,4 +188,7 @@ def _own_cash_refusal(order: Order, situation: Situation) -> Refusal | None:
 def _cost(order: Order, last: float) -> Decimal:
     if order.notional is not None and not order.quantity:
         return order.notional
-    return order.remaining * (order.limit_price or exact(last))
+    price = exact(last)
+    if order.stop_price is not None:
+        price = max(price, order.stop_price)
+    return order.remaining * (order.limit_price or price)
