@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from pathlib import Path
 from zlib import crc32
 
 from ticklane.core.order import OrderStatus, OrderType
@@ -281,16 +282,16 @@ class Faulty(Counting):
 
 
 class Blocking(StrategyInterface):
-    """Buys at its first tick, then never comes back from the fifth one."""
+    """Buys at its first tick; the first process never comes back from the fifth one."""
 
     def on_tick(self, market_data):
         number = self.state["ticks"] = self.state.get("ticks", 0) + 1
-        if number == 1:
-            return self.buy(self.symbols[0], 10)
-        if number == self.config.get("block_at", 5):
+        marker = Path(self.config["marker"])
+        if number == 5 and not marker.exists():
+            marker.touch()
             print("blocked", flush=True)
             time.sleep(60)
-        return None
+        return self.buy(self.symbols[0], 10) if number == 1 else None
 
 
 class Resting(StrategyInterface):
@@ -301,7 +302,7 @@ class Resting(StrategyInterface):
 
     def on_tick(self, market_data):
         number = self.state["ticks"] = self.state.get("ticks", 0) + 1
-        if number % 100 == 1 and number < 400:
+        if number in (1, 11, 101):
             terms = {"order_type": "limit", "limit_price": 0.01, "time_in_force": "gtc"}
             return self.buy(self.symbols[0], 10, **terms)
         return None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from fault_journal import difference, journal
+from fault_processes import BACKEND, ENVIRONMENT, start
 from fault_setups import HERE, SETUPS, write_bars, write_setup
 from nursery import account_of
 
-import ticklane.core
 from ticklane.app import build
 from ticklane.app.daemon import serve
 from ticklane.app.example import _settings as example_settings
@@ -25,9 +24,6 @@ from ticklane.core.order import public
 from ticklane.engine.desk import Tape
 from ticklane.storage.reader import Reader
 from ticklane.storage.rows import trade_row
-
-BACKEND = Path(ticklane.core.__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(BACKEND), str(HERE)])}
 
 
 class Campaign:
@@ -149,14 +145,8 @@ def test_the_example_may_be_killed_at_any_moment(kills, tmp_path, monkeypatch):
 
 
 def kill_while_it_runs(program, folder):
-    """Start a program of its own, wait until its lane runs and a moment more, and kill it."""
-    process = subprocess.Popen(
-        program, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    for line in process.stdout:
-        if " is up" in line:
-            break
+    """Wait until the lane of a new process runs and a moment more, and kill it."""
+    process = start(program, until=" is up", cwd=folder)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(random.uniform(0.1, 1.0))
     process.kill()

@@ -135,11 +135,12 @@ class Venue:
     def observe(self, tick: Tick) -> list[OrderUpdate]:
         """See what became known at an instant, match every order it can touch, and tell."""
         self.now_ns, symbols, observed = tick
-        last = self.last
-        put_prices(last, zip(symbols, observed, strict=True))
-        for symbol in sorted(self.working):
+        last, working = self.last, self.working
+        if last.get(symbols[-1]) is not observed[-1]:  # the lane has put them there already
+            put_prices(last, zip(symbols, observed, strict=True))
+        for symbol in sorted(working) if len(working) > 1 else tuple(working):
             if symbol in symbols:
-                self._match(self.working[symbol], last[symbol])
+                self._match(working[symbol], last[symbol])
         return self.updates()
 
     def updates(self) -> list[OrderUpdate]:
