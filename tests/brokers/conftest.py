@@ -5,6 +5,8 @@ import pytest
 from ticklane.brokers.paper import PaperBroker
 from ticklane.testing.bench import Bench
 
+pytest.register_assert_rewrite("ticklane.testing.contract")
+
 
 @pytest.fixture
 def a_venue():

@@ -222,11 +222,13 @@ def test_an_order_goes_its_way_to_filled():
     bench = DeskBench()
     order = bench.ack(bench.buy(10))
 
-    bench.fill(order, 4, 100)
-    bench.fill(order, 6, 110)
+    heard = bench.heard()
+    for quantity, price in ((4, 100), (6, 110)):
+        bench.fill(order, quantity, price)
+        heard += bench.heard()
 
     assert bench.steps(order) == "SENDING ACKED PARTIAL FILLED"
-    assert bench.heard() == ["ACKED", "fill 4", "PARTIAL", "fill 6", "FILLED"]
+    assert heard == ["ACKED", "fill 4", "PARTIAL", "fill 6", "FILLED"]
     assert (bench.held(), bench.book().cash) == ("10", 10_000 - 1_060)
     assert bench.desk.open["AAPL"] == {}
 

@@ -425,7 +425,7 @@ async def test_the_status_tells_of_the_run_and_of_each_strategy():
         "open_orders": 1,
     }
     assert shown["time"] == "2024-01-02T00:05:00+00:00"
-    assert (shown["cash"], shown["equity"]) == ("99954.00000000", "100010.00000000")
+    assert (shown["cash"], shown["equity"]) == ("99954", "100010")
     rows = {row["name"]: row for row in shown["strategies"]}
     assert (rows["Buyer"]["ticks"], rows["Buyer"]["signals"]) == (5, 5)
     assert (rows["Recorder"]["ticks"], rows["Recorder"]["schedule"]) == (2, "every 2m")

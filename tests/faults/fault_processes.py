@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from fault_journal import difference, journal
 from fault_setups import HERE
 
 import ticklane.core
+from ticklane.app.settings import load_settings
 
 BACKEND = Path(ticklane.core.__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(BACKEND), str(HERE)])}
@@ -38,6 +42,34 @@ def start(command, *, until, cwd=None):
 def daemon(config):
     """The command that runs a settings file."""
     return [sys.executable, "-m", "ticklane", "run", "--config", str(config)]
+
+
+class Campaign:
+    """One run that is killed again and again, from its settings to its end, in the background."""
+
+    def __init__(self, config, kills):
+        self.seed = random.randrange(1_000_000)  # by pytest-randomly's seed
+        self.database = load_settings(config).database_path
+        command = [sys.executable, HERE / "nursery.py", config, str(self.seed), str(kills)]
+        self._process = subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def processes(self):
+        """Wait for the end; what became of each process of the run."""
+        out, err = self._process.communicate(timeout=600)
+        found = [json.loads(line) for line in out.splitlines()]
+        self.told = f"seed {self.seed}, plans {[one['plan'] for one in found]}"
+        assert self._process.returncode == 0, (self.told, err)
+        assert found[-1]["error"] is None, (self.told, found[-1]["error"], err)
+        return found
+
+    def lane_kills(self, wanted, account):
+        """Compare the journal with one of a run left in peace; how often a running lane died."""
+        found = self.processes()
+        assert difference(wanted, journal(self.database)) is None, self.told
+        assert found[-1]["account"] in (None, account), self.told  # None: killed after the end
+        return sum(one["was_killed"] and one["had_lane"] for one in found)
 
 
 def stopping_after(decisions, reason="shutdown"):

@@ -95,12 +95,26 @@ SETUPS = {
         ],
     },
 }
+SIMULATED = {
+    "feed": "simulated",
+    "speed": 500,
+    "seed": 11,
+    "slippage": {"cap": 0.0001},
+    "strategies": [
+        block("Dice", "dice", "AAPL", "IBM"),
+        block("Answering", "answering", "IBM", "MSFT", seed=1),
+        block("Weekly", "sevens", "AAPL", interval="7s"),
+    ],
+}
 
 
-def write_setup(name, folder, bars):
+def write_setup(name, folder, bars=None):
     """The settings of a setup with a database in this folder."""
     folder.mkdir()
-    settings = {"feed": f"replay:{bars}", "database": folder / "runs.db", "data_dir": folder}
-    chosen = {key: value for key, value in SETUPS[name].items() if key != "strategies"}
+    settings = {"database": folder / "runs.db", "data_dir": folder}
+    if bars is not None:
+        settings["feed"] = f"replay:{bars}"
+    setup = SETUPS[name] if bars is not None else SIMULATED
+    chosen = {key: value for key, value in setup.items() if key != "strategies"}
     path = folder / "ticklane.toml"
-    return write_settings(path, SETUPS[name]["strategies"], **settings, **chosen)
+    return write_settings(path, setup["strategies"], **settings, **chosen)

@@ -36,13 +36,17 @@ LONGEST = 60.0  # seconds until a daemon that does not end by itself counts as h
 
 
 class Plan(NamedTuple):
-    """Where to kill: `style` and the number of the event, or the seconds after the lane is up."""
+    """Where to kill: `style` and the number of the event, or the seconds after the lane is up.
+
+    Two further styles do not kill: "stop" is a SIGTERM after so many seconds, "never" is nothing.
+    """
 
     style: str
     number: float
     is_early: bool = False  # count from the start of the process, not of the lane
 
 
+BY_TIME = {"time": signal.SIGKILL, "stop": signal.SIGTERM}
 STYLES = ("time", "before commit", "in commit", "after commit", "before send", "after send")
 
 
@@ -63,7 +67,7 @@ class Trap:
 
     def __init__(self, plan):
         self.plan = plan
-        self.left = int(plan.number) if plan.style != "time" else -1
+        self.left = int(plan.number) if plan.style not in BY_TIME else -1
         self.is_armed = plan.is_early
 
     def springs(self, *styles):
@@ -167,23 +171,19 @@ def raise_one(config, plan):
         os.close(hear)
         run_daemon(config, plan, told)
     os.close(told)
-    lines = b""
-    deadline = time.monotonic() + LONGEST
-    kill_at = deadline
+    lines, due = b"", (time.monotonic() + LONGEST, signal.SIGKILL, b"error it hangs\n")
     while True:
-        now = time.monotonic()
-        ready, _, _ = select.select([hear], [], [], max(0.0, kill_at - now))
+        ready, _, _ = select.select([hear], [], [], max(0.0, due[0] - time.monotonic()))
         if not ready:
-            os.kill(pid, signal.SIGKILL)
-            if kill_at == deadline:
-                lines += b"error it hangs\n"
-            kill_at = deadline = now + LONGEST
+            os.kill(pid, due[1])
+            lines += due[2]
+            due = (time.monotonic() + LONGEST, signal.SIGKILL, b"error it hangs\n")
             continue
         more = os.read(hear, 65536)
         if not more:
             break
-        if plan.style == "time" and b"lane" not in lines and b"lane" in more:
-            kill_at = time.monotonic() + plan.number
+        if plan.style in BY_TIME and b"lane" in more:
+            due = (time.monotonic() + plan.number, BY_TIME[plan.style], b"")
         lines += more
     os.close(hear)
     _, status = os.waitpid(pid, 0)
@@ -211,17 +211,18 @@ def is_over(path):
 
 
 def main(config, seed, kills):
-    """Kill `kills` times, then let it come to its end."""
+    """Kill `kills` times, then let it come to its end, or end it where the market has none."""
     logging.basicConfig(level=logging.CRITICAL)
-    database_path = load_settings(config).database_path
+    settings = load_settings(config)
+    last = Plan("stop", 0.2) if settings.feed == "simulated" else Plan("never", 0)
     rng = random.Random(seed)
     done = 0
     while True:
-        plan = draw(rng) if done < kills else Plan("never", 0)
+        plan = draw(rng) if done < kills else last
         one = raise_one(config, plan)
         done += one.was_killed
         print(json.dumps(one._asdict()), flush=True)
-        if one.error is not None or one.account is not None or is_over(database_path):
+        if one.error is not None or one.account is not None or is_over(settings.database_path):
             return
 
 

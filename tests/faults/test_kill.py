@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fault_journal import difference, journal
-from fault_processes import BACKEND, ENVIRONMENT, start
-from fault_setups import HERE, SETUPS, write_bars, write_setup
+from fault_processes import BACKEND, ENVIRONMENT, Campaign, start
+from fault_setups import SETUPS, write_bars, write_setup
 from nursery import account_of
 
 from ticklane.app import build
@@ -24,30 +24,6 @@ from ticklane.core.order import public
 from ticklane.engine.desk import Tape
 from ticklane.storage.reader import Reader
 from ticklane.storage.rows import trade_row
-
-
-class Campaign:
-    """One run that is killed again and again, from its settings to its end, in the background."""
-
-    def __init__(self, name, folder, bars, kills):
-        self.seed = random.randrange(1_000_000)  # by pytest-randomly's seed
-        self.config = write_setup(name, folder, bars)
-        self.database = folder / "runs.db"
-        command = [sys.executable, HERE / "nursery.py", self.config, str(self.seed), str(kills)]
-        self._process = subprocess.Popen(
-            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    def lane_kills(self, reference):
-        """Wait for the end, compare with a run that was left in peace; how often its lane died."""
-        out, err = self._process.communicate(timeout=600)
-        processes = [json.loads(line) for line in out.splitlines()]
-        told = f"seed {self.seed}, plans {[one['plan'] for one in processes]}"
-        assert self._process.returncode == 0, (told, err)
-        assert processes[-1]["error"] is None, (told, processes[-1]["error"], err)
-        assert difference(reference.journal, journal(self.database)) is None, told
-        assert processes[-1]["account"] in (None, reference.account), told
-        return sum(one["was_killed"] and one["had_lane"] for one in processes)
 
 
 class Peace:
@@ -65,10 +41,12 @@ def kill(name, tmp_path, *, bars, kills, rounds=1):
     """Run campaigns of one setup, two at a time; returns how often a running lane was killed."""
     total = 0
     for number in range(rounds):
-        pair = [Campaign(name, tmp_path / f"{number}-{n}", bars, kills) for n in range(2)]
+        pair = [
+            Campaign(write_setup(name, tmp_path / f"{number}-{n}", bars), kills) for n in range(2)
+        ]
         if number == 0:
             reference = Peace(name, tmp_path / "peace", bars)
-        total += sum(campaign.lane_kills(reference) for campaign in pair)
+        total += sum(c.lane_kills(reference.journal, reference.account) for c in pair)
     return total
 
 

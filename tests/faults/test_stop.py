@@ -59,7 +59,7 @@ DICE = block("Dice", "dice", "AAPL", "IBM", "MSFT")
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_run_in_order_and_the_next_start_goes_on(configured, number):
-    config = configured(DICE, RESTING, replay_seconds=30)
+    config = configured(DICE, RESTING, replay_seconds=10)
     process = start(daemon(config), until="dice bought")
     with pytest.raises(StorageError, match=f"in use by process {process.pid} "):
         run(config)

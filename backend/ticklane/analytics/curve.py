@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
-from operator import attrgetter, itemgetter, sub
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -106,38 +105,36 @@ def _clip(close_ns: Instants, first_ns: int | None, last_ns: int | None) -> Inst
 
 
 def _book(fills: Sequence[Fill], cash: Decimal) -> _Ledger:
-    ordered = sorted(fills, key=attrgetter("seen_ns"))
-    spent = [
-        (fill.quantity * fill.price).quantize(CASH_STEP)
-        + (fill.fee if fill.fee_asset is None else ZERO)
-        for fill in ordered
-    ]
-    by_symbol: dict[str, list[Fill]] = {}
-    for fill in ordered:
-        by_symbol.setdefault(fill.symbol, []).append(fill)
-    moves: list[tuple[int, int]] = []
-    symbols = {}
-    for symbol, own in by_symbol.items():
-        held = list(accumulate(_received(fill) for fill in own))
-        seen_ns = [fill.seen_ns for fill in own]
-        symbols[symbol] = _Steps(
-            seen_ns, list(map(float, held)), [float(fill.price) for fill in own]
-        )
-        flags = [0, *map(int, map(bool, held))]
-        moves += zip(seen_ns, map(sub, flags[1:], flags), strict=True)
-    if len(symbols) > 1:
-        moves.sort(key=itemgetter(0))
-    return _Ledger(
-        [fill.seen_ns for fill in ordered],
-        list(map(float, accumulate(spent, sub, initial=cash))),
-        list(accumulate((move for _, move in moves), initial=0)),
-        symbols,
+    """Add the fills up, touching each once: there may be many, scattered in memory."""
+    ledger = _Ledger([], [float(cash)], [0], {})
+    add_instant, add_cash, add_count = (
+        ledger.seen_ns.append,
+        ledger.cash.append,
+        ledger.held.append,
     )
-
-
-def _received(fill: Fill) -> Decimal:
-    """The quantity that arrived: a fee charged in the base coin is kept back."""
-    return fill.quantity if fill.fee_asset is None else fill.quantity - fill.fee
+    symbols = ledger.symbols
+    held: dict[str, Decimal] = {}
+    count = 0
+    for fill in sorted(fills, key=attrgetter("seen_ns")):
+        symbol, quantity, price, seen_ns = fill.symbol, fill.quantity, fill.price, fill.seen_ns
+        cash -= (quantity * price).quantize(CASH_STEP)
+        if fill.fee and fill.fee_asset is None:
+            cash -= fill.fee
+        elif fill.fee:  # charged in the base coin: less is held, cash is not touched
+            quantity -= fill.fee
+        before = held.get(symbol)
+        if before is None:
+            before, symbols[symbol] = ZERO, _Steps([], [], [])
+        after = held[symbol] = before + quantity
+        count += bool(after) - bool(before)
+        add_instant(seen_ns)
+        add_cash(float(cash))
+        add_count(count)
+        instants, quantities, prices = symbols[symbol]
+        instants.append(seen_ns)
+        quantities.append(float(after))
+        prices.append(float(price))
+    return ledger
 
 
 def _places(times: Instants, seen_ns: Sequence[int]) -> Places:

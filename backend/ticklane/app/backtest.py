@@ -21,6 +21,7 @@ from ticklane.core.money import exact
 from ticklane.core.position import Trade
 from ticklane.data.dates import span_of
 from ticklane.data.feeds import ReplayFeed
+from ticklane.engine.collector import resting_collector
 from ticklane.engine.desk import Tape
 from ticklane.interfaces import Calendar, StrategyInterface
 from ticklane.risk.manager import Rule
@@ -76,10 +77,11 @@ def backtest(
     )
     for one in loaded:
         runner.load_strategy(one, schedule, market)
-    with _progress(feed, progress), _interruptible(feed):
-        _run(runner.replay)
-    notes = [*_notes(runner, limits), f"Seed {seed}."]
-    return _result(runner, feed, bars, tape, market, label, notes)
+    with resting_collector():
+        with _progress(feed, progress), _interruptible(feed):
+            _run(runner.replay)
+        notes = [*_notes(runner, limits), f"Seed {seed}."]
+        return _result(runner, feed, bars, tape, market, label, notes)
 
 
 def _symbols_of(strategy: Any) -> tuple[str, ...]:

@@ -70,14 +70,14 @@ class Lane(Recorder):
         """Each instant, start to end: prices and fills first, then every strategy whose turn it
         is, then what they want. The hot path: what is constant is looked up once."""
         data, beat, outgoing, has_chores = self.last, self._beat, self._outgoing, self._has_chores
-        watches, observe = self.broker.watches, self.broker.observe
+        watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
         assert self.desk is not None
         take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
         for time_ns, symbols, observed in ticks:
             if has_chores and time_ns > self.next_wake_ns:
                 await self._wake_before(time_ns)
             if len(symbols) == 1:
-                put_price(data, symbols[0], observed[0])
+                put(symbols[0], observed[0])
             else:
                 put_prices(data, zip(symbols, observed, strict=True))
             data.updated = symbols

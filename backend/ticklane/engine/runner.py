@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import inspect
 import logging
 from collections.abc import Iterable, Mapping
@@ -25,6 +24,7 @@ from ticklane.core.market import (
 )
 from ticklane.core.money import plain, to_decimal
 from ticklane.core.portfolio import Book, BookView
+from ticklane.engine.collector import resting_collector
 from ticklane.engine.desk import Desk, Tape
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.inbox import Message
@@ -349,20 +349,14 @@ class StrategyRunner(MessageLoop):
     async def replay(self) -> None:
         """Run a whole replay in one go, without pacing and without a background task."""
         await self._prepare()
-        collecting = gc.isenabled()
-        gc.disable()  # the lane makes no cycles; the collector would only walk the history
         try:
-            await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
-            self._complicate()
-            await self._finish("end")
+            with resting_collector():
+                await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
+                self._complicate()
+                await self._finish("end")
         except BaseException as error:
             await self._break_off(error)
             raise
-        finally:
-            if collecting:
-                gc.freeze()  # what the run has made is old at once, or the next collection,
-                gc.unfreeze()  # meant for young objects, would walk through all of it
-                gc.enable()
 
     async def _pump(self) -> None:
         """Bring the feed's ticks to the inbox; under a simulated clock one after the other."""
