@@ -1,9 +1,9 @@
 """Builders for the tests of the command line: prices, strategies, daemons of a process."""
 
 import os
-import re
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +115,7 @@ def a_daemon(*words, cwd):
     """`ticklane run ...` once it says that it is up; killed at the end if it is still there."""
     with spawn("run", *words, cwd=cwd) as process:
         try:
-            wait_for(process, "is up on")
+            wait_for(process, "is up")
             yield process
         finally:
             process.kill()
@@ -124,8 +124,13 @@ def a_daemon(*words, cwd):
 def wait_for(process, words):
     """Read the log of a daemon up to a line with these words."""
     seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if re.search(words, line):
-            return line
+    impatient = threading.Timer(PATIENCE, process.kill)
+    impatient.start()
+    try:
+        for line in process.stderr:
+            seen.append(line)
+            if words in line:
+                return line
+    finally:
+        impatient.cancel()
     raise AssertionError(f"the daemon ended with {process.wait()}: {''.join(seen)}")

@@ -52,7 +52,7 @@ def test_the_log_tells_of_fills_and_labels_their_prices(tl, bars, strategies, fo
 
     log = (folder / "ticklane-data" / "ticklane.log").read_text()
     for text in (said.err, log):
-        assert "run r1 is up on REPLAY prices, database ticklane-data/ticklane.db" in text
+        assert "run r1 is up [REPLAY], database ticklane-data/ticklane.db" in text
         assert "Mine bought 10 X at 101 [REPLAY], order r1-1" in text
         assert "run r1 stopped (end)" in text
 

@@ -3,6 +3,7 @@
 import pytest
 from brokers_builders import told
 
+from ticklane.core.costs import FixedSlippage
 from ticklane.core.market import DAY, MINUTE, SECOND
 from ticklane.testing.builders import START, a_bar, a_tick, an_order
 
@@ -336,3 +337,40 @@ async def test_daily_bars_follow_the_same_rules(a_venue):
     bar = await bench.bar(100, 103, 99, 101)
 
     assert told(bench, [bar]) == ["1 @ 102 stop_reached, close of 1"]
+
+
+NUMBERS = {
+    "market": ({}, (101,), ""),
+    "limit": ({"type": "limit", "limit_price": "99.50"}, (99,), "limit 99.5"),
+    "stop": ({"type": "stop", "stop_price": 101}, (102,), "stop 101"),
+    "stop_limit": (
+        {"type": "stop_limit", "stop_price": 101, "limit_price": 103},
+        (102,),
+        "stop 101, limit 103",
+    ),
+    "trailing_stop": (
+        {"type": "trailing_stop", "trail_percent": 10},
+        (100, 100, 80, 90),
+        "mark 80.0, stop 88.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+async def test_a_fill_keeps_the_numbers_behind_its_price(kind, a_venue):
+    terms, prices, detail = NUMBERS[kind]
+    bench = await a_venue(100)
+    await bench.submit(an_order(**terms))
+
+    await bench.bar(*prices)
+
+    assert [fill.detail for fill in bench.fills] == [detail]
+
+
+async def test_a_slipped_fill_keeps_the_price_of_its_rule(a_venue):
+    bench = await a_venue(100, slippage=FixedSlippage("0.25"))
+    await bench.submit(an_order())
+
+    await bench.bar(101)
+
+    assert [fill.detail for fill in bench.fills] == ["101.0 before slippage and rounding"]

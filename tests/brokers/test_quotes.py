@@ -119,6 +119,16 @@ async def test_orders_share_the_size_of_a_quote_a_side(a_venue):
     assert [one.filled_quantity for one in (*buys, sale)] == [3, 1, 3]
 
 
+@pytest.mark.parametrize("unknown", [math.nan, math.inf, -1.0])
+async def test_a_size_that_is_no_number_fills_nothing(unknown, a_venue):
+    bench = await a_venue(100, has_quotes=True, limit_to_quote_size=True)
+    order = await bench.submit(an_order())
+
+    await bench.quote(99, 101, 5, unknown)
+
+    assert (bench.fills, bench.journey(order)) == ([], "ACKED")
+
+
 @pytest.mark.parametrize("missing", [0.0, math.nan, math.inf, -1.0])
 async def test_a_side_without_a_price_fills_nothing(missing, a_venue):
     bench = await a_venue(100, has_quotes=True)

@@ -27,6 +27,7 @@ from ticklane.testing.builders import (
     HandMadeCalendar,
     a_bar,
     a_bracket,
+    a_fill,
     a_pair,
     a_quote,
     a_tick,
@@ -239,3 +240,50 @@ async def crash_between(venue, before, after):
     assert second.bench.broker.venue.account.cash == first.bench.broker.venue.account.cash
     assert second.bench.broker.positions == first.bench.broker.positions
     assert second.bench.broker.venue.marks() == first.bench.broker.venue.marks()
+
+
+# --- what random histories do not show ----------------------------------------------------------
+
+
+async def test_orders_keep_their_place_in_the_queue():
+    first = Run({"slippage": VolumeShareSlippage(cap=1, impact=0)})
+    await first.bench.open()
+    await first.take(("tick", {"AAPL": (100, 100, 100, 100, 1000)}))
+    later, earlier = an_order(5, id="o2"), an_order(5, id="o1", at=START)
+    first.bench.orders = {one.id: one for one in (earlier, later)}
+    await first.bench.submit(later, earlier)  # made in another order than sent
+    await first.take(("tick", {"IBM": (100, 100, 100, 100, 1000)}))
+
+    second = await first.twin()
+    await second.take(("tick", {"AAPL": (100, 100, 100, 100, 6)}))
+
+    assert [(fill.order_id, fill.quantity) for fill in second.bench.fills] == [("o2", 5), ("o1", 1)]
+
+
+async def test_orders_sent_before_the_first_tick_are_found_again():
+    broker = PaperBroker()
+    order = an_order(2, id="o1", status="ACKED")
+    recovered = Recovered("r0", is_resumed=True, started_ns=START, orders=(order,))
+
+    await broker.connect(recovered, {"AAPL": a_bar(100, at=START - HOUR)})
+    said = broker.observe(a_tick(open=101))
+
+    assert [update.fill.price for update in said] == [101]
+
+
+async def test_a_new_run_restores_nothing():
+    broker = PaperBroker()
+
+    await broker.connect(Recovered("r0"), {})
+
+    assert (broker.cash, broker.positions, broker.venue.marks()) == (100_000, {}, {})
+
+
+async def test_the_books_of_the_account_are_rebuilt_from_the_fills():
+    broker = PaperBroker(1000)
+    fills = (a_fill(2, 100, 1), a_fill(-1, 120), a_fill(1, 50, "0.01", fee_asset="AAPL"))
+
+    await broker.connect(Recovered("r0", is_resumed=True, cursor_ns=START, fills=fills), {})
+
+    assert broker.cash == 1000 - 201 + 120 - 50
+    assert broker.positions == {"AAPL": Decimal("1.99")}

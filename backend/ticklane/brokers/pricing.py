@@ -59,6 +59,20 @@ def _priced(
     return min(price, limit) if working.is_buy else max(price, limit)
 
 
+def numbers_behind(working: Working, match: Match, price: Decimal) -> str:
+    """What led to a fill's price besides the bar or quote, for people; empty where nothing did."""
+    order, terms, words = working.order, working.terms, []
+    if terms.mark is not None:
+        words.append(f"mark {terms.mark}, stop {terms.trailing_stop()}")
+    if order.stop_price is not None:
+        words.append(f"stop {plain(order.stop_price)}")
+    if order.limit_price is not None:
+        words.append(f"limit {plain(order.limit_price)}")
+    if price != exact(match.price):
+        words.append(f"{match.price} before slippage and rounding")
+    return ", ".join(words)
+
+
 def _sized(order: Order, price: Decimal, lot: Decimal, least: Decimal) -> Decimal:
     """What the order's money is worth in whole lots at this price."""
     if order.notional is None or not price:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
+
+from ticklane.core.costs import NO_SLIPPAGE, Slippage
+from ticklane.core.market import Observation, Quote
+from ticklane.core.money import ZERO, exact
 
 
 class Room:
@@ -28,3 +33,16 @@ class Room:
         self._left[is_buy] -= quantity
         if self._is_shared:
             self._left[not is_buy] -= quantity
+
+
+def room_at(seen: Observation, slippage: Slippage, limit_to_quote_size: bool) -> Room | None:
+    """The room that a bar or quote leaves, by the model of slippage or the size a quote shows."""
+    if limit_to_quote_size and isinstance(seen, Quote):
+        return Room(_size(seen.ask_size), _size(seen.bid_size))
+    room = None if slippage is NO_SLIPPAGE else slippage.room(seen)
+    return None if room is None else Room.shared(room)
+
+
+def _size(shown: float) -> Decimal:
+    """A size as a feed shows it; what is no number leaves no room."""
+    return exact(shown) if 0 <= shown < inf else ZERO

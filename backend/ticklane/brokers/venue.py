@@ -13,8 +13,8 @@ from typing import Any
 from ticklane.brokers import recovery, sessions
 from ticklane.brokers.account import Account, Verdict
 from ticklane.brokers.family import Family
-from ticklane.brokers.pricing import size_and_price, too_small
-from ticklane.brokers.room import Room
+from ticklane.brokers.pricing import numbers_behind, size_and_price, too_small
+from ticklane.brokers.room import Room, room_at
 from ticklane.brokers.working import Working
 from ticklane.core.costs import NO_COSTS, NO_SLIPPAGE, Costs, Slippage
 from ticklane.core.instrument import ANY_ORDER, Instrument
@@ -214,11 +214,8 @@ class Venue:
             if seen.open_ns >= working.active_ns:  # type: ignore[union-attr]
                 self._match_plain(working, seen)  # type: ignore[arg-type]
             return
-        room = None if self.slippage is NO_SLIPPAGE else self.slippage.room(seen)
-        if isinstance(seen, Quote) and self.limit_to_quote_size:
-            self._match_all(lane, seen, Room(exact(seen.ask_size), exact(seen.bid_size)))
-        else:
-            self._match_all(lane, seen, None if room is None else Room.shared(room))
+        room = room_at(seen, self.slippage, self.limit_to_quote_size)
+        self._match_all(lane, seen, room)
 
     def _match_plain(self, working: Working, bar: Bar) -> None:
         """The usual case: one order in the symbol, alone, of a known size and without slippage."""
@@ -274,6 +271,7 @@ class Venue:
         if room is not None or not (self._is_plain and working.is_plain):
             rules = self.instrument_of(working.order.symbol).rules
             quantity, price = size_and_price(working, match, seen, room, self.slippage, rules)
+        detail = numbers_behind(working, match, price)
         if working.terms.type is not _MARKET:
             working.trigger()
         if quantity <= ZERO:
@@ -282,8 +280,8 @@ class Venue:
             return
         at_open = match.phase == AT_OPEN and isinstance(seen, Bar)
         filled_ns = seen.open_ns if at_open else seen.close_ns  # type: ignore[union-attr]
-        maker = match.is_maker
-        is_booked = self._fill(working, quantity, price, match.rule, filled_ns, seen, maker)
+        rule, maker = match.rule, match.is_maker
+        is_booked = self._fill(working, quantity, price, rule, filled_ns, seen, maker, detail)
         if is_booked and room is not None:
             room.take(working.is_buy, quantity)
 
@@ -296,6 +294,7 @@ class Venue:
         filled_ns: int,
         seen: Observation,
         is_maker: bool,
+        detail: str = "",
     ) -> bool:
         """Book one execution, unless the account cannot carry it."""
         order, fee = working.order, ZERO
@@ -320,7 +319,7 @@ class Venue:
                 self.now_ns,
                 seen,
                 None,
-                "",
+                detail,
             )
         )
         self.account.book(fill)

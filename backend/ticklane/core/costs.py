@@ -183,7 +183,9 @@ class VolumeShareSlippage:
 
     def room(self, source: Observation) -> Decimal | None:
         """cap x volume on bars, no limit on quotes."""
-        return exact(source.volume) * self.cap if isinstance(source, Bar) else None
+        if not isinstance(source, Bar):
+            return None
+        return exact(source.volume) * self.cap if source.volume > 0 else ZERO
 
 
 NO_COSTS = NoCosts()

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from dataclasses import replace
 
 from ticklane.core.commands import Cancel, Close, Pause, Resume, Stop, Wake
-from ticklane.core.market import Tick
+from ticklane.core.errors import ConfigError, TicklaneError
+from ticklane.core.market import Tick, to_datetime
+from ticklane.core.money import plain
 from ticklane.core.order import OrderUpdate
 from ticklane.core.signal import Intent, Signal
+from ticklane.engine.host import NEVER_NS
 from ticklane.engine.inbox import Inbox, Message
 from ticklane.engine.lane import Lane
+from ticklane.engine.status import RunnerStatus
+from ticklane.engine.watchdog import Watchdog
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
 
+_log = logging.getLogger("ticklane.lane")
 _FLUSH_SECONDS = 0.25  # what no order waits for is made durable at the latest after this time
 _FLUSH_EVENTS = 512
+_POLL_SECONDS = 0.25
+_BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
 
 
 class MessageLoop(Lane):
@@ -29,8 +39,72 @@ class MessageLoop(Lane):
         super().__init__(broker, storage, feed)
         self.clock = clock
         self.state = "created"
+        self.error: str | None = None
+        self.watchdog: Watchdog | None = None
+        self._after_ns: int | None = None
+        self._is_simulated = False
         self._inbox = Inbox()
         self._has_gap = False  # we were down, and the first tick stands for all that was missed
+
+    @property
+    def is_running(self) -> bool:
+        """True from start to stop."""
+        return self.state in ("running", "paused")
+
+    async def pause(self, strategy: str | None = None) -> None:
+        """Stop asking one strategy, or all; data, fills and open orders go on."""
+        await self._command(Pause(self._known(strategy)))
+
+    async def resume(self, strategy: str | None = None) -> None:
+        """Ask one strategy, or all, again; a parked one gets another chance."""
+        await self._command(Resume(self._known(strategy)))
+
+    async def cancel(self, order_id: str) -> None:
+        """Cancel an open order; raises ConfigError when there is none with this id."""
+        order = self.desk.orders.get(order_id) if self.desk else None
+        if order is None or not order.is_open:
+            raise ConfigError(f"order {order_id!r} is not open; `ticklane orders` lists them.")
+        await self._command(Cancel(order_id))
+
+    async def close_position(self, symbol: str, strategy: str | None = None) -> None:
+        """Close what all strategies, or one, hold of a symbol."""
+        self._known(strategy)
+        if not any(symbol in host.symbols for host in self.hosts.values()):
+            raise ConfigError(f"symbol {symbol!r} is not traded by any loaded strategy.")
+        await self._command(Close(symbol, strategy))
+
+    def _known(self, strategy: str | None) -> str | None:
+        if strategy is not None and strategy not in self.hosts:
+            raise ConfigError(
+                f"strategy {strategy!r} is not loaded; loaded are {', '.join(self.hosts)}."
+            )
+        return strategy
+
+    async def _command(self, command: Message) -> None:
+        if not self.is_running:
+            raise ConfigError("the runner is not running; start it first.")
+        self._inbox.put(command)
+        await self._inbox.drained()
+
+    def get_status(self) -> RunnerStatus:
+        """A picture of the runner and every strategy."""
+        for host in self.hosts.values():
+            if self.watchdog is not None:
+                host.status.hang_seconds = self.watchdog.hang_seconds.get(host.name, 0.0)
+            if host.market_data.updated:
+                host.status.last_tick_at = to_datetime(host.market_data.time_ns)
+        return RunnerStatus(
+            run_id=self.run_id,
+            state=self.state,
+            broker=self.broker.name,
+            feed=self.feed.label if self.feed else "",
+            time=to_datetime(self.now_ns) if self.now_ns else None,
+            cash=plain(self.portfolio.cash),
+            equity=plain(self.portfolio.equity()),
+            open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
+            strategies={name: replace(host.status) for name, host in self.hosts.items()},
+            error=self.error,
+        )
 
     async def _take_messages(self) -> str:
         """Take messages until one of them is Stop; returns its reason."""
@@ -113,3 +187,36 @@ class MessageLoop(Lane):
                 intent = Intent(command.symbol, Signal.CLOSE, reason="operator")
                 self.desk.close(host.name, intent, self.now_ns)
         await self._settle()
+
+    # --- sources -------------------------------------------------------------------------------
+
+    async def _pump(self) -> None:
+        """Bring the feed's ticks to the inbox; under a simulated clock one after the other."""
+        assert self.feed is not None
+        try:
+            async for tick in self.feed.stream(self._after_ns):
+                self._inbox.put(tick)
+                if self._is_simulated:
+                    await self._inbox.drained()
+        except TicklaneError as error:
+            self.error = str(error)
+            _log.error("the feed ended with an error: %s", error)
+            self._inbox.put(Stop("shutdown"))
+            return
+        self._inbox.put(Stop("end"))
+
+    async def _wakes(self) -> None:
+        """Tell the lane of schedule instants in real time, after the bars of that instant."""
+        assert self.clock is not None
+        told_ns, begin_ns = -1, self.clock.now_ns()
+        while True:
+            due_ns = self.next_wake_ns
+            if due_ns <= told_ns or due_ns >= NEVER_NS:
+                await asyncio.sleep(_POLL_SECONDS)
+                continue
+            wait = (max(due_ns, begin_ns) - self.clock.now_ns()) / 1e9 + _BAR_GRACE_SECONDS
+            if wait > 0:
+                await asyncio.sleep(min(wait, 1.0))
+                continue
+            self._inbox.put(Wake(due_ns))
+            told_ns = due_ns

@@ -6,12 +6,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from ticklane.clock import SimulatedClock, SystemClock
-from ticklane.core.commands import Cancel, Close, Pause, Resume, Stop, Wake
+from ticklane.core.commands import Stop
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
 from ticklane.core.events import (
     RunStarted,
@@ -20,18 +19,16 @@ from ticklane.core.events import (
 from ticklane.core.market import (
     Bars,
     put_prices,
-    to_datetime,
 )
-from ticklane.core.money import plain, to_decimal
+from ticklane.core.money import to_decimal
+from ticklane.core.order import OrderType
 from ticklane.core.portfolio import Book, BookView
 from ticklane.engine.collector import resting_collector
 from ticklane.engine.desk import Desk, Tape
 from ticklane.engine.host import NEVER_NS, StrategyHost
-from ticklane.engine.inbox import Message
 from ticklane.engine.messages import MessageLoop
 from ticklane.engine.opening import fingerprint, run_config, share_cash
 from ticklane.engine.schedule import Schedule
-from ticklane.engine.status import RunnerStatus
 from ticklane.engine.ticket import OrderMaker
 from ticklane.engine.watchdog import Hang, Watchdog
 from ticklane.interfaces import (
@@ -49,8 +46,7 @@ from ticklane.risk.manager import RiskManager, Rule
 from ticklane.risk.sizing import Sizing, read_sizing
 
 _log = logging.getLogger("ticklane.lane")
-_POLL_SECONDS = 0.25
-_BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
+_CLOSING_SECONDS = 3.0  # so long an operator's stop waits for what is sold on it
 
 
 class StrategyRunner(MessageLoop):
@@ -78,18 +74,14 @@ class StrategyRunner(MessageLoop):
         run_config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(broker, storage if storage is not None else storage_service, feed, clock)
-        self.error: str | None = None
         self.ended_by: str | None = None  # shutdown, operator or end, once stopped
-        self.watchdog: Watchdog | None = None
         self._tick_interval = tick_interval
         self._sizing, self._limits, self._tape = read_sizing(sizing), tuple(limits), tape
         self._fresh, self._cancel_on_stop = fresh, cancel_on_stop
         self._run_config = dict(run_config or {})
         self._shares: dict[str, Decimal | None] = {}
-        self._after_ns: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._begin_ns = 0
-        self._is_simulated = False
 
     # --- before the start ----------------------------------------------------------------------
 
@@ -133,11 +125,6 @@ class StrategyRunner(MessageLoop):
         """The feed to use when none was given; the composition root has one."""
         raise ConfigError("the runner has no feed; give it one, such as a ReplayFeed.")
 
-    @property
-    def is_running(self) -> bool:
-        """True from start to stop."""
-        return self.state in ("running", "paused")
-
     # --- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -177,61 +164,6 @@ class StrategyRunner(MessageLoop):
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.stop()
-
-    async def pause(self, strategy: str | None = None) -> None:
-        """Stop asking one strategy, or all; data, fills and open orders go on."""
-        await self._command(Pause(self._known(strategy)))
-
-    async def resume(self, strategy: str | None = None) -> None:
-        """Ask one strategy, or all, again; a parked one gets another chance."""
-        await self._command(Resume(self._known(strategy)))
-
-    async def cancel(self, order_id: str) -> None:
-        """Cancel an open order; raises ConfigError when there is none with this id."""
-        order = self.desk.orders.get(order_id) if self.desk else None
-        if order is None or not order.is_open:
-            raise ConfigError(f"order {order_id!r} is not open; `ticklane orders` lists them.")
-        await self._command(Cancel(order_id))
-
-    async def close_position(self, symbol: str, strategy: str | None = None) -> None:
-        """Close what all strategies, or one, hold of a symbol."""
-        self._known(strategy)
-        if not any(symbol in host.symbols for host in self.hosts.values()):
-            raise ConfigError(f"symbol {symbol!r} is not traded by any loaded strategy.")
-        await self._command(Close(symbol, strategy))
-
-    def _known(self, strategy: str | None) -> str | None:
-        if strategy is not None and strategy not in self.hosts:
-            raise ConfigError(
-                f"strategy {strategy!r} is not loaded; loaded are {', '.join(self.hosts)}."
-            )
-        return strategy
-
-    async def _command(self, command: Message) -> None:
-        if not self.is_running:
-            raise ConfigError("the runner is not running; start it first.")
-        self._inbox.put(command)
-        await self._inbox.drained()
-
-    def get_status(self) -> RunnerStatus:
-        """A picture of the runner and every strategy."""
-        for host in self.hosts.values():
-            if self.watchdog is not None:
-                host.status.hang_seconds = self.watchdog.hang_seconds.get(host.name, 0.0)
-            if host.market_data.updated:
-                host.status.last_tick_at = to_datetime(host.market_data.time_ns)
-        return RunnerStatus(
-            run_id=self.run_id,
-            state=self.state,
-            broker=self.broker.name,
-            feed=self.feed.label if self.feed else "",
-            time=to_datetime(self.now_ns) if self.now_ns else None,
-            cash=plain(self.portfolio.cash),
-            equity=plain(self.portfolio.equity()),
-            open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
-            strategies={name: replace(host.status) for name, host in self.hosts.items()},
-            error=self.error,
-        )
 
     # --- getting ready -------------------------------------------------------------------------
 
@@ -352,48 +284,20 @@ class StrategyRunner(MessageLoop):
         try:
             with resting_collector():
                 await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
-                self._complicate()
+                await self._stop_strategies("end")
                 await self._finish("end")
         except BaseException as error:
             await self._break_off(error)
             raise
-
-    async def _pump(self) -> None:
-        """Bring the feed's ticks to the inbox; under a simulated clock one after the other."""
-        assert self.feed is not None
-        try:
-            async for tick in self.feed.stream(self._after_ns):
-                self._inbox.put(tick)
-                if self._is_simulated:
-                    await self._inbox.drained()
-        except TicklaneError as error:
-            self.error = str(error)
-            _log.error("the feed ended with an error: %s", error)
-            self._inbox.put(Stop("shutdown"))
-            return
-        self._inbox.put(Stop("end"))
-
-    async def _wakes(self) -> None:
-        """Tell the lane of schedule instants in real time, after the bars of that instant."""
-        assert self.clock is not None
-        told_ns, begin_ns = -1, self.clock.now_ns()
-        while True:
-            due_ns = self.next_wake_ns
-            if due_ns <= told_ns or due_ns >= NEVER_NS:
-                await asyncio.sleep(_POLL_SECONDS)
-                continue
-            wait = (max(due_ns, begin_ns) - self.clock.now_ns()) / 1e9 + _BAR_GRACE_SECONDS
-            if wait > 0:
-                await asyncio.sleep(min(wait, 1.0))
-                continue
-            self._inbox.put(Wake(due_ns))
-            told_ns = due_ns
 
     # --- the lane's task -----------------------------------------------------------------------
 
     async def _lane(self) -> None:
         try:
             reason = await self._take_messages()
+            await self._stop_strategies(reason)
+            if reason == "operator":
+                await self._let_close()
             await self._end_sources()
             await self._finish(reason)
         except BaseException as error:
@@ -429,7 +333,9 @@ class StrategyRunner(MessageLoop):
 
     # --- commands and the end --------------------------------------------------------------------
 
-    async def _finish(self, reason: str) -> None:
+    async def _stop_strategies(self, reason: str) -> None:
+        """Tell every strategy; what they want now counts only when an operator stops the run."""
+        self._complicate()
         for host in self._in_order:
             if host.status.state in ("running", "paused", "parked"):
                 arguments = (reason,) if _takes_reason(host.strategy) else ()
@@ -439,6 +345,27 @@ class StrategyRunner(MessageLoop):
                     await self._notify()
             self._take_fault(host)
             host.end()
+        await self._settle()
+
+    async def _let_close(self) -> None:
+        """Give the market orders of an operator's stop a little time to meet the next price."""
+        assert self.desk is not None
+        closing = [
+            order
+            for lane in self.desk.open.values()
+            for order in lane.values()
+            if order.created_ns == self.now_ns and order.type is OrderType.MARKET
+        ]
+        clock = asyncio.get_running_loop().time
+        until = clock() + _CLOSING_SECONDS
+        while any(order.is_open for order in closing) and (left := until - clock()) > 0:
+            if await self._inbox.arrival(left):
+                for message in self._inbox.take():
+                    if not isinstance(message, Stop):
+                        await self._process(message)
+                self._inbox.done()
+
+    async def _finish(self, reason: str) -> None:
         desk = self.desk
         assert desk is not None
         if self._cancel_on_stop:

@@ -1,8 +1,8 @@
 """The contract of BrokerInterface as a test suite that anybody can run on a broker of theirs.
 
-It needs pytest and pytest-asyncio (auto mode). Inherit from `BrokerContract` in a test file and give it a
-fixture `bench`: a `ticklane.testing.bench.Bench`, connected, whose market has shown a price of 100
-and whose account is flat, may not go short, and has between 10,000 and 1,000,000 of cash.
+It needs pytest and pytest-asyncio (auto mode). Inherit from `BrokerContract` in a test file and
+give it a fixture `bench`: a `ticklane.testing.bench.Bench`, connected, whose market has shown a
+price of 100 and whose account is flat and has between 10,000 and 1,000,000 of cash.
 
     # tests/test_my_broker.py
     import pytest
