@@ -29,7 +29,9 @@ def test_the_summary_names_symbol_period_and_result(tl, bars, strategies):
     assert "1 closed, 0 open" in said.out
 
 
-@pytest.mark.parametrize("spec", ["buy_and_hold", "ticklane.strategies.buy_and_hold:BuyAndHoldStrategy"])
+@pytest.mark.parametrize(
+    "spec", ["buy_and_hold", "ticklane.strategies.buy_and_hold:BuyAndHoldStrategy"]
+)
 def test_built_in_names_and_modules_are_found(tl, spec):
     said = tl("backtest", spec, "--data", "sample:AAPL", "--from", "2012-01-01")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cli_builders import the_error_in, write_bars
+from cli_builders import the_error_in
 
 HEADER = "date,open,high,low,close\n"
 GOOD = "2024-01-01,10,11,9,10\n"
@@ -110,7 +110,10 @@ BACKTEST = {
     "no such calendar": (["--calendar", "MOON"], "calendar is 'MOON', but must be the code"),
     "no timeframe": (["--timeframe", "soon"], "timeframe is 'soon', but must be"),
     "no interval": (["--interval", "often"], "interval is 'often', but must be"),
-    "a report nowhere": (["--report", "X.csv/r.html"], "report path X.csv/r.html cannot be written"),
+    "a report nowhere": (
+        ["--report", "X.csv/r.html"],
+        "report path X.csv/r.html cannot be written",
+    ),
     "results nowhere": (["--save", "X.csv"], "the result cannot be saved in X.csv"),
 }
 

@@ -113,7 +113,10 @@ def test_a_project_that_cannot_be_written_leaves_nothing_behind(folder):
     (folder / "empty").mkdir()
 
     for name in ("new", "empty"):
-        with no_room(), pytest.raises(ConfigError, match=f"{name} cannot be made \\(File too large"):
+        with (
+            no_room(),
+            pytest.raises(ConfigError, match=f"{name} cannot be made \\(File too large"),
+        ):
             make_project(folder / name)
 
     assert [file.name for file in folder.rglob("*")] == ["empty"]
@@ -178,4 +181,3 @@ def test_an_export_goes_to_a_file_as_json_or_parquet(tl, traded, folder):
 )
 def test_an_export_that_cannot_be_is_refused(tl, traded, words, said):
     assert said in the_error_in(tl("export", *words))
-

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -201,18 +202,31 @@ def test_after_kill_9_the_journal_is_that_of_a_run_without_it(folder, tl, bars, 
         assert listed(tl, what) == listed(tl, what, "--database", "whole.db")
 
 
-def test_on_a_terminal_the_run_is_a_live_table(folder, bars, strategies):
+def on_a_terminal(*words, cwd):
+    """The exit code of `ticklane run`, and all that a terminal was shown."""
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "ticklane", "run", *RECORDED]
-    with subprocess.Popen(
-        words, cwd=folder, env={**environment(), "TERM": "xterm", "COLUMNS": "100"}, stdout=theirs
-    ) as daemon:
+    command = [sys.executable, "-m", "ticklane", "run", *words]
+    set_up = {**environment(), "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, cwd=cwd, env=set_up, stdout=theirs, stderr=theirs) as daemon:
         os.close(theirs)
         shown = read_all(ours)
+    return daemon.returncode, shown
 
-    assert daemon.returncode == 0
+
+def test_on_a_terminal_the_run_is_a_live_table(folder, bars, strategies):
+    code, shown = on_a_terminal(*RECORDED, cwd=folder)
+
+    assert code == 0
     for words in ("price [REPLAY]", "Mine bought 10 X at 101 [REPLAY]", "Database   ticklane-data"):
         assert words in shown
+    assert "[info" not in shown
+
+
+def test_errors_are_told_beside_the_table(folder, bars, strategies):
+    _, shown = on_a_terminal("--feed", "replay:X.csv", "--strategy", "mine.py:Failing", cwd=folder)
+
+    assert "strategy Failing failed: ValueError: no idea" in shown
+    assert "parked: ValueError: no idea" in shown
 
 
 def read_all(terminal):
@@ -233,6 +247,18 @@ def test_a_strategy_that_fails_is_parked_and_named_at_the_end(tl, bars, strategi
 
     assert said.code == 0
     assert "Failing    parked, last error: ValueError: no idea" in said.out
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
+    tl, bars, strategies, folder, monkeypatch
+):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
+
+        tl("run", *RECORDED)
+
+        assert [manager.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
 
 
 def test_a_second_daemon_on_one_database_is_told_who_has_it(folder, tl):

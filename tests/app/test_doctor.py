@@ -14,9 +14,7 @@ from ticklane.app import doctor
 from ticklane.app.doctor import OPTIONAL, PACKAGES, examine
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
-NAMES = (
-    "python clock packages settings database daemon permissions disk data keys"
-).split()
+NAMES = ("python clock packages settings database daemon permissions disk data keys").split()
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +54,7 @@ def test_the_packages_are_those_of_the_project():
         for text in project["optional-dependencies"][extra]
     }
 
-    assert PACKAGES == wanted | {"aiosqlite": "0", "greenlet": "0"}
+    assert wanted | {"aiosqlite": "0", "greenlet": "0"} == PACKAGES
     assert set(OPTIONAL) == optional
 
 

@@ -1,5 +1,7 @@
 """Cancelling and replacing at the venue, and the races with fills."""
 
+from datetime import timedelta
+
 import pytest
 from brokers_builders import told
 
@@ -205,6 +207,21 @@ async def test_an_exit_may_be_replaced_after_its_entry_and_ends_the_other(a_venu
 
     assert told(bench, [first, second])[1:] == ["-10 @ 105 limit_reached, close of 2"]
     assert bench.journey(entry.legs[1]) == "ACKED CANCELED"
+    assert bench.journey(new) == "ACKED FILLED"
+
+
+async def test_a_replaced_exit_still_on_its_way_does_not_fill_with_its_entry(a_venue):
+    bench = await a_venue(100, latency=timedelta(seconds=90))
+    entry = await bench.submit(a_bracket(an_order(10), None, 90))
+    await bench.bar(100)
+
+    new = await bench.replace(entry.legs[0], in_place_of(entry.legs[0], stop_price=95))
+    await bench.bar(100)
+    await bench.bar(100, 100, 94, 96)  # the entry fills at its open, before the exit has arrived
+    early = bench.journey(new)
+    await bench.bar(96, 96, 94, 95)
+
+    assert (bench.journey(entry), early) == ("ACKED FILLED", "ACKED")
     assert bench.journey(new) == "ACKED FILLED"
 
 

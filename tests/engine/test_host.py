@@ -517,13 +517,13 @@ async def test_callback_faults_with_good_ticks_between_them_do_not_park():
     assert (status.state, status.faults) == ("stopped", 5)
 
 
-async def test_a_fault_of_on_start_is_kept_and_the_strategy_is_asked():
+async def test_a_strategy_that_does_not_start_is_parked_with_its_error():
     wrong = a_recorder(on_start=fail)
 
     runner = await replayed(wrong)
 
     status = runner.get_status().strategies["Recorder"]
-    assert (status.faults, status.error, len(wrong.seen)) == (1, "ValueError: too bad", 5)
+    assert (status.state, status.error, len(wrong.seen)) == ("parked", "ValueError: too bad", 0)
 
 
 async def test_state_that_is_not_json_is_a_fault():

@@ -87,6 +87,12 @@ SETUPS = {
             block("Dice", "dice", "IBM", "AAPL", seed=2),
         ],
     },
+    "rare ticks": {
+        "strategies": [
+            block("Weekly", "weekly", "MSFT", "AAPL", "IBM", interval="7d"),
+            block("Weekly", "noons", "IBM", "AAPL", interval="0 12 * * 3"),
+        ],
+    },
     "the direct way": {
         "strategies": [
             block("Plain", "plain", "AAPL", "IBM", "MSFT"),

@@ -89,7 +89,7 @@ class Dice(Counting):
         book = self.portfolio
         return (
             f"{simple!r} {exponential!r} {book.cash} {book.account.equity:f} "
-            f"{sum(map(len, map(str, self.state)))} {sorted(self.state.items())[-3:]}"
+            f"{list(self.state.items())[-3:]}"
         )
 
     def wish(self, symbol, signal, **terms):

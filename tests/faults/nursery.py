@@ -30,6 +30,7 @@ from ticklane.app.daemon import serve
 from ticklane.app.settings import load_settings
 from ticklane.brokers.paper import PaperBroker
 from ticklane.core.errors import TicklaneError
+from ticklane.engine import messages
 from ticklane.storage import database, migrate  # noqa: F401
 
 LONGEST = 60.0  # seconds until a daemon that does not end by itself counts as hanging
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     style: str
     number: float
     is_early: bool = False  # count from the start of the process, not of the lane
+    is_eager: bool = False  # make everything durable at once, as a lane does that is not busy
 
 
 BY_TIME = {"time": signal.SIGKILL, "stop": signal.SIGTERM}
@@ -51,11 +53,11 @@ STYLES = ("time", "before commit", "in commit", "after commit", "before send", "
 
 
 def draw(rng):
-    """A plan of any style; the lane makes about a commit a millisecond."""
+    """A plan of any style, more often an early one; a lane makes about a commit a millisecond."""
     style = rng.choice(STYLES)
     if style == "time":
-        return Plan(style, rng.uniform(0.0, 0.08))
-    return Plan(style, rng.randint(1, 60), rng.random() < 0.1)
+        return Plan(style, rng.uniform(0.0, 0.08), is_eager=rng.random() < 0.5)
+    return Plan(style, int(80 ** rng.random()), rng.random() < 0.1, rng.random() < 0.5)
 
 
 def die():
@@ -119,6 +121,8 @@ def run_daemon(config, plan, told):
     """Be a daemon; never returns."""
     trap = Trap(plan)
     trap.set()
+    if plan.is_eager:
+        messages._FLUSH_EVENTS = 0
 
     @asynccontextmanager
     async def watch(_runner):

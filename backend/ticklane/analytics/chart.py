@@ -148,10 +148,14 @@ def _header(axes: Axes, data: ReportData) -> None:
     axes.set_axis_off()
     title = text.shortened(data.title, 70)
     muted = COLOURS["muted"]
-    below = "   ".join(part for part in (data.label, data.subtitle, span_text(data)) if part)
+    told = [part for part in (data.label, span_text(data)) if part]
+    room = 72 - sum(len(part) + 3 for part in told)
+    if data.subtitle and room > 12:
+        told.insert(-1, text.shortened(data.subtitle, room))
+    below = "   ".join(told)  # what is cut where it is too long is the subtitle, never the dates
     style: dict[str, Any] = {"va": "top", "transform": axes.transAxes}
     axes.text(0, 0.92, title, size=min(17, 620 / len(title or " ")), weight="bold", **style)
-    axes.text(0, 0.4, text.shortened(below, 72), color=muted, **style)
+    axes.text(0, 0.4, below, color=muted, **style)
     for place, (name, value) in enumerate(reversed(headline(data)[:5])):
         x = 1 - place * 0.112
         axes.text(x, 0.92, value, size=13, weight="bold", ha="right", **style)

@@ -23,7 +23,7 @@ from ticklane.data.dates import span_of
 from ticklane.data.feeds import ReplayFeed
 from ticklane.engine.collector import resting_collector
 from ticklane.engine.desk import Tape
-from ticklane.interfaces import Calendar, StrategyInterface
+from ticklane.interfaces import Calendar, StrategyInterface, check_strategy
 from ticklane.risk.manager import Rule
 from ticklane.risk.sizing import Sizing
 
@@ -90,6 +90,7 @@ def _symbols_of(strategy: Any) -> tuple[str, ...]:
             f"{strategy!r} is not a strategy; give an instance of a class that inherits from "
             "StrategyInterface."
         )
+    check_strategy(strategy)
     if not strategy.symbols:
         raise ConfigError(f"symbols of {strategy.name} is empty; name at least one.")
     return strategy.symbols

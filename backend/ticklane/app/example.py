@@ -10,10 +10,9 @@ from rich.console import Console
 
 from ticklane.app.build import StrategyRunner
 from ticklane.app.daemon import serve
-from ticklane.app.logs import configure_logging
 from ticklane.app.run_report import run_result
 from ticklane.app.settings import Settings, load_settings
-from ticklane.app.view import live_table
+from ticklane.app.view import live_table, start_logging
 from ticklane.core.errors import TicklaneError
 
 SYMBOLS = ["AAPL", "IBM", "MSFT"]
@@ -25,17 +24,16 @@ def run_example(is_fast: bool = False, fresh: bool = False) -> int:
     console = Console()
     try:
         settings = _settings(fresh, None if is_fast else _SECONDS)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        configure_logging(
-            settings.log_level, settings.data_dir / "ticklane.log", console=not sys.stdout.isatty()
-        )
+        has_table = sys.stdout.isatty()
+        start_logging(settings, has_table)
         console.print(
             "Two strategies on one paper account, real daily prices of AAPL, IBM and MSFT "
             "(2000-2013, adjusted for splits and dividends)."
         )
-        watch = live_table if sys.stdout.isatty() else None
-        runner = asyncio.run(serve(settings, watch))
+        runner = asyncio.run(serve(settings, live_table if has_table else None))
         _report(console, runner, settings)
+    except KeyboardInterrupt:  # before the daemon listens to it, or while the report is drawn
+        return 0
     except (TicklaneError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

@@ -21,6 +21,7 @@ def run_result(runner: StrategyRunner, database: Path) -> BacktestResult:
     """What the whole run has led to, before and after any restart, read back from its journal."""
     assert runner.feed is not None
     with Reader(database) as reader:
+        orders = reader.orders_of(runner.run_id)
         fills = reader.fills_of(runner.run_id)
         times_ns, equity = reader.equity(runner.run_id)
     shares = {name: book.deposits for name, book in runner.portfolio.books.items()}
@@ -38,7 +39,7 @@ def run_result(runner: StrategyRunner, database: Path) -> BacktestResult:
                 trades.append(trade)
     held = _exposed(fills, times_ns)
     return BacktestResult(
-        orders=list(runner.desk.orders.values()) if runner.desk else [],
+        orders=orders,
         fills=fills,
         trades=trades,
         times=times_ns.view("datetime64[ns]"),

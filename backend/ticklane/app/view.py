@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from typing import TextIO, cast
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -15,11 +19,44 @@ from rich.text import Text
 
 from ticklane.app.build import StrategyRunner
 from ticklane.app.event_log import told
+from ticklane.app.logs import configure_logging
+from ticklane.app.settings import Settings
 from ticklane.core.events import Event
 from ticklane.core.money import ZERO, plain
 
 _SECONDS = 0.25
 _RECENT = 6  # lines of what happened last
+
+
+def start_logging(settings: Settings, has_table: bool) -> None:
+    """Log to `ticklane.log` in the data folder and to stderr; beside a table only what is bad.
+
+    Raises ConfigError when the file cannot be written.
+    """
+    errors = cast(TextIO, _Stderr())
+    file = settings.data_dir / "ticklane.log"
+    configure_logging(
+        settings.log_level, file, settings.log_json, stream=errors if has_table else None
+    )
+    for handler in logging.getLogger().handlers:
+        if getattr(handler, "stream", None) is errors:
+            handler.setLevel(logging.ERROR)
+
+
+class _Stderr(io.TextIOBase):
+    """What is stderr at the moment: while a table is live, its lines go above it."""
+
+    def write(self, text: str) -> int:
+        """Pass it on."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Pass it on."""
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """As that of the real one."""
+        return sys.stderr.isatty()
 
 
 @asynccontextmanager

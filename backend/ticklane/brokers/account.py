@@ -96,11 +96,13 @@ class Account:
         free = self.cash
         if self.working:
             free -= sum((w.cost for lane in self.working.values() for w in lane), ZERO)
-        if self.allow_short:
-            for symbol, held in self.positions.items():
-                if held < 0:
-                    free += 2 * held * exact(self.price_of(symbol) or 0.0)
-        return free
+        return free - self._locked() if self.allow_short else free
+
+    def _locked(self, covering: str = "") -> Decimal:
+        """The cash that open shorts keep, their proceeds and as much again; but not the one that
+        is being covered."""
+        shorts = [(s, held) for s, held in self.positions.items() if held < 0 and s != covering]
+        return sum((-2 * held * exact(self.price_of(s) or 0.0) for s, held in shorts), ZERO)
 
     def rules_refusal(self, order: Order, rules: OrderRules, last: float) -> Refusal | None:
         """What the instrument's own rules say about an order and its legs."""
@@ -126,12 +128,13 @@ class Account:
         symbol = working.order.symbol
         if working.is_buy:
             cost = quantity * price + fee
-            if cost <= self.cash or quantity <= -self.positions.get(symbol, ZERO):
+            cash = self.cash - self._locked(symbol) if self.allow_short else self.cash
+            if cost <= cash or quantity <= -self.positions.get(symbol, ZERO):
                 return None
             return Refusal(
                 "insufficient_cash",
                 f"buying {plain(quantity)} {symbol} costs {cost:,.2f} at the fill, "
-                f"but only {self.cash:,.2f} is there.",
+                f"but only {cash:,.2f} is there.",
             )
         held = self.positions.get(symbol, ZERO)
         if self.allow_short or held >= quantity:

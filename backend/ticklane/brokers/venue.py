@@ -68,9 +68,8 @@ class Venue:
         self.working: dict[str, list[Working]] = {}
         self.account = Account(cash, allow_short, costs, self._last_price, self.working)
         self.instrument_of = instrument_of
-        self.costs, self.slippage = costs, slippage
+        self.costs, self.slippage, self.latency_ns = costs, slippage, latency_ns
         self._is_plain = slippage is NO_SLIPPAGE  # nothing but the rules makes the price
-        self.latency_ns = latency_ns
         self.limit_to_quote_size, self.target_first = limit_to_quote_size, target_first
         self.calendars = dict(calendars or {})
         self.is_ruled = bool(self.calendars)  # some instrument has sessions or rules
@@ -214,8 +213,7 @@ class Venue:
             if seen.open_ns >= working.active_ns:  # type: ignore[union-attr]
                 self._match_plain(working, seen)  # type: ignore[arg-type]
             return
-        room = room_at(seen, self.slippage, self.limit_to_quote_size)
-        self._match_all(lane, seen, room)
+        self._match_all(lane, seen, room_at(seen, self.slippage, self.limit_to_quote_size))
 
     def _match_plain(self, working: Working, bar: Bar) -> None:
         """The usual case: one order in the symbol, alone, of a known size and without slippage."""
@@ -254,7 +252,8 @@ class Venue:
             self._execute(working, match, seen, room)
             if working.fills > fills and match.phase != AT_CLOSE and isinstance(seen, Bar):
                 test = match_bar if match.phase == AT_OPEN else match_rest
-                found += [(leg, m) for leg in working.legs if (m := test(leg.terms, seen))]
+                legs = [leg for leg in working.legs if sessions.may_trade(leg, seen)]
+                found += [(leg, m) for leg in legs if (m := test(leg.terms, seen))]
 
     def _turn(self, pair: tuple[Working, Match]) -> tuple[int, bool]:
         """Where in the bar a match has its turn; inside the bar an exit is before its entry."""

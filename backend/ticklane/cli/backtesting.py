@@ -8,17 +8,64 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ticklane.cli.options import AsJson, Param, symbols_in
+from ticklane.cli.options import AsJson, Calendar, Interval, Param, symbols_in
 from ticklane.cli.output import print_json
 from ticklane.core.errors import ConfigError, StrategyError
 
 if TYPE_CHECKING:
     from ticklane.app.result import BacktestResult
     from ticklane.core.market import Bars, Timeframe
-    from ticklane.interfaces import Calendar, StrategyInterface
+    from ticklane.interfaces import Calendar as Market
+    from ticklane.interfaces import StrategyInterface
 
 _PANEL = "Trade"
 _INTERRUPTED = 130
+
+Strategy = Annotated[
+    str,
+    typer.Argument(
+        metavar="STRATEGY", help="Built-in name, file.py:Class or package.module:Class."
+    ),
+]
+Data = Annotated[
+    str,
+    typer.Option(metavar="PATH", help="A CSV or Parquet file, a folder of them, or sample:AAPL."),
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="What to trade (default: every symbol in the data)."),
+]
+Begin = Annotated[
+    str | None, typer.Option("--from", metavar="DATE", help="First day or instant (UTC).")
+]
+End = Annotated[
+    str | None, typer.Option("--to", metavar="DATE", help="Last day, included, or instant.")
+]
+Cash = Annotated[str, typer.Option(metavar="AMOUNT", help="Starting cash.")]
+BarLength = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Bar length (default: the usual step).")
+]
+CostModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COSTS",
+        help="per_share=0.005, or per_order=1,rate=0.001, or maker=0.1,taker=0.2 in percent.",
+    ),
+]
+SlippageModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SLIPPAGE",
+        help="fixed=0.01, percent=0.05, spread_percent=0.1, or cap=0.025,impact=0.1.",
+    ),
+]
+Short = Annotated[bool, typer.Option("--short", help="Permit short sales.")]
+Report = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Write an HTML report and a PNG.")
+]
+Save = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write everything there: CSV, JSON, report.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,61 +74,21 @@ def add_to(app: typer.Typer) -> None:
 
 
 def backtest(
-    strategy: Annotated[
-        str,
-        typer.Argument(
-            metavar="STRATEGY", help="Built-in name, file.py:Class or package.module:Class."
-        ),
-    ],
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="PATH", help="A CSV or Parquet file, a folder of them, or sample:AAPL."
-        ),
-    ],
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="What to trade (default: every symbol in the data)."),
-    ] = None,
-    begin: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="First day or instant (UTC).")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="DATE", help="Last day, included, or instant.")
-    ] = None,
-    cash: Annotated[str, typer.Option(metavar="AMOUNT", help="Starting cash.")] = "100000",
+    strategy: Strategy,
+    data: Data,
+    symbol: Symbols = None,
+    begin: Begin = None,
+    end: End = None,
+    cash: Cash = "100000",
     param: Param = None,
-    interval: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Schedule: 5m, 1h or a crontab text; else every bar."),
-    ] = None,
-    calendar: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Market calendar, such as XNYS or 24/7.")
-    ] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Bar length (default: the usual step).")
-    ] = None,
-    costs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COSTS",
-            help="per_share=0.005, per_order=1 (,rate=0.001), or maker=0.1,taker=0.2 in percent.",
-        ),
-    ] = None,
-    slippage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SLIPPAGE",
-            help="fixed=0.01, percent=0.05, spread_percent=0.1, or cap=0.025 (,impact=0.1).",
-        ),
-    ] = None,
-    short: Annotated[bool, typer.Option("--short", help="Permit short sales.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write an HTML report and a PNG.")
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write everything there: CSV, JSON, report.")
-    ] = None,
+    interval: Interval = None,
+    calendar: Calendar = None,
+    timeframe: BarLength = None,
+    costs: CostModel = None,
+    slippage: SlippageModel = None,
+    short: Short = False,
+    report: Report = None,
+    save: Save = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a strategy over recorded prices.
@@ -93,10 +100,6 @@ def backtest(
     from ticklane.engine.registry import make_strategy, parse_parameters
 
     _check_dates(begin, end)
-    charged, slipped = (
-        read_costs(_numbers(costs, "--costs per_share=0.005")),
-        read_slippage(_numbers(slippage, "--slippage percent=0.05")),
-    )
     market = find_calendar(calendar)
     own = parse_parameters(param or ())
     bars, step, label = _read(data, symbols_in(symbol), timeframe, market)
@@ -105,8 +108,8 @@ def backtest(
         chosen,
         bars,
         cash=cash,
-        costs=charged,
-        slippage=slipped,
+        costs=read_costs(_numbers(costs, "--costs per_share=0.005")),
+        slippage=read_slippage(_numbers(slippage, "--slippage percent=0.05")),
         venue={"allow_short": short},
         schedule=interval,
         calendar=market,
@@ -123,7 +126,7 @@ def backtest(
 
 
 def _read(
-    data: str, symbols: list[str], timeframe: str | None, calendar: Calendar | None
+    data: str, symbols: list[str], timeframe: str | None, calendar: Market | None
 ) -> tuple[dict[str, Bars], Timeframe, str]:
     """The bars of these symbols, or of all there are."""
     from ticklane.app.prices import read_prices

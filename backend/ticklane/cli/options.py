@@ -40,6 +40,13 @@ Param = Annotated[
         metavar="KEY=VALUE", help="A parameter of the strategy, such as fast=5; repeat for more."
     ),
 ]
+Interval = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Schedule: 5m, 1h or a crontab text; else every bar."),
+]
+Calendar = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Market calendar, such as XNYS or 24/7.")
+]
 
 
 def settings_of(config: Path | None, database: Path | None) -> Settings:

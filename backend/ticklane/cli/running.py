@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ticklane.cli.options import Config, Database, Param, symbols_in
+from ticklane.cli.options import Calendar, Config, Database, Interval, Param, symbols_in
 from ticklane.cli.output import is_terminal
 from ticklane.core.errors import ConfigError
 
@@ -19,7 +18,35 @@ if TYPE_CHECKING:
     from ticklane.app.settings import Settings
 
 _PANEL = "Trade"
-_LOG = "ticklane.log"
+
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STRATEGY",
+        help="Built-in name, file.py:Class or package.module:Class; instead of those in the "
+        "config file.",
+    ),
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A,B", help="What it trades (default: all of a recorded feed)."),
+]
+Broker = Annotated[str | None, typer.Option(metavar="paper", help="Where orders go: paper.")]
+Feed = Annotated[
+    str | None, typer.Option(metavar="FEED", help="simulated, sample:AAPL or replay:PATH.")
+]
+Speed = Annotated[str | None, typer.Option(metavar="N", help="So many times faster than recorded.")]
+Timeframe = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Bar length (simulated market: 1s).")
+]
+Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the simulated market.")]
+Cash = Annotated[
+    str | None, typer.Option(metavar="AMOUNT", help="Starting cash of the paper account.")
+]
+Duration = Annotated[
+    str | None, typer.Option(metavar="TIME", help="End the run after this time, such as 60s.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin a new run even if one can be resumed.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,51 +56,19 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     config: Config = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STRATEGY",
-            help="Built-in name, file.py:Class or package.module:Class; instead of those in the "
-            "config file.",
-        ),
-    ] = None,
-    symbols: Annotated[
-        list[str] | None,
-        typer.Option(metavar="A,B", help="What it trades (default: all of a recorded feed)."),
-    ] = None,
+    strategy: Strategy = None,
+    symbols: Symbols = None,
     param: Param = None,
-    interval: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Schedule: 1m, 5m, or a crontab text; else every bar."),
-    ] = None,
-    calendar: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Market calendar, such as XNYS or 24/7.")
-    ] = None,
-    broker: Annotated[
-        str | None, typer.Option(metavar="paper", help="Where orders go: paper.")
-    ] = None,
-    feed: Annotated[
-        str | None,
-        typer.Option(metavar="FEED", help="simulated, sample:AAPL or replay:PATH."),
-    ] = None,
-    speed: Annotated[
-        str | None, typer.Option(metavar="N", help="So many times faster than recorded.")
-    ] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Bar length (simulated market: 1s).")
-    ] = None,
-    seed: Annotated[
-        str | None, typer.Option(metavar="N", help="Seed of the simulated market.")
-    ] = None,
-    cash: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="Starting cash of the paper account.")
-    ] = None,
-    duration: Annotated[
-        str | None, typer.Option(metavar="TIME", help="End the run after this time, such as 60s.")
-    ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin a new run even if one can be resumed.")
-    ] = False,
+    interval: Interval = None,
+    calendar: Calendar = None,
+    broker: Broker = None,
+    feed: Feed = None,
+    speed: Speed = None,
+    timeframe: Timeframe = None,
+    seed: Seed = None,
+    cash: Cash = None,
+    duration: Duration = None,
+    fresh: Fresh = False,
     database: Database = None,
 ) -> None:
     """Trade on paper: on a simulated market, or on recorded prices.
@@ -149,18 +144,10 @@ def _serve(settings: Settings) -> None:
     import asyncio
 
     from ticklane.app.daemon import serve
-    from ticklane.app.logs import configure_logging
     from ticklane.app.summary import run_text
+    from ticklane.app.view import live_table, start_logging
 
     has_table = is_terminal() and not settings.log_json
-    configure_logging(
-        settings.log_level, settings.data_dir / _LOG, settings.log_json, console=not has_table
-    )
-    watch = None
-    if has_table:
-        from ticklane.app.view import live_table
-
-        watch = live_table
-    runner = asyncio.run(serve(settings, watch))
+    start_logging(settings, has_table)
+    runner = asyncio.run(serve(settings, live_table if has_table else None))
     print(run_text(runner, settings.database_path))
-    sys.stdout.flush()

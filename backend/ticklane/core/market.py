@@ -137,6 +137,10 @@ class MarketData(dict[str, Any]):
         """The instant of this tick, aware UTC."""
         return to_datetime(self.time_ns)
 
+    def __missing__(self, symbol: str) -> Any:
+        known = ", ".join(self) or "no symbol"
+        raise KeyError(f"there is no price of {symbol!r} at this tick, only of {known}")
+
     def _refuse(self, *_arguments: Any, **_named: Any) -> Any:
         raise StrategyError("market_data is read-only; keep values of your own in self.state.")
 

@@ -150,6 +150,8 @@ class Desk:
     def _is_under_way(self, order: Order) -> bool:
         """True for a market order of a known quantity that was sent, such as a close."""
         is_sized_market = order.type is _MARKET and bool(order.quantity)
+        if order.is_cancel_pending:
+            return False
         return is_sized_market and self._flips.waiting_with(order) is None
 
     def _place(self, order: Order, intent: Intent, at_ns: int, refusal: Refusal | None) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
-from operator import attrgetter, itemgetter
 from typing import Any
 
 from ticklane.core.errors import StrategyError
 from ticklane.core.market import (
     Bar,
     Bars,
-    Instants,
     MarketData,
     Observation,
     put_price,
@@ -25,6 +21,7 @@ from ticklane.core.order import Order
 from ticklane.core.portfolio import BookView
 from ticklane.core.signal import Intent
 from ticklane.engine.desk import Desk
+from ticklane.engine.past import by_arrival, missed_ticks, past_of, unheard
 from ticklane.engine.schedule import Schedule
 from ticklane.engine.status import StrategyStatus
 from ticklane.engine.watchdog import Heartbeat
@@ -131,28 +128,13 @@ class StrategyHost:
     _seen_ns = 0  # the last instant whose bars this strategy has seen
 
     def warm_up(self, until_ns: int) -> None:
-        """See everything up to an instant at once: history before the start, or before a crash.
-
-        Prices and news then stand in the order in which they came, as if there had been no crash.
-        """
+        """See everything up to an instant at once: history before the start, or before a crash."""
         self._seen_ns = self.market_data.time_ns = until_ns
-        shown: list[tuple[int, Bar]] = []
-        news: list[tuple[int, str]] = []
-        for symbol in filter(self.symbols.__contains__, self._feed.symbols):
-            past, start_ns = self._feed.history(symbol, None, until_ns), self._feed.start_ns or 0
-            before = int(past.close_ns.searchsorted(start_ns, side="right"))
-            first = max(before, self._missing[symbol])  # the first bar that was news
-            if before == first > 0 or len(past) > first:
-                since_ns = start_ns if before == first > 0 else int(past.close_ns[first])
-                shown.extend(
-                    (since_ns, bar) for bar in past.between(len(past) - 1, len(past)).rows()
-                )
-                first = max(first, self._first_unheard(past.close_ns, until_ns))
-            if len(past) > first:
-                news.append((int(past.close_ns[first]), symbol))
-            self._missing[symbol] = max(0, self._missing[symbol] - len(past))
-        put_prices(self.market_data, ((b.symbol, b) for _, b in sorted(shown, key=itemgetter(0))))
-        self._pending = {symbol: None for _, symbol in sorted(news, key=itemgetter(0))}
+        past = [past_of(self._feed, s, until_ns, self._missing[s]) for s in self._in_feed_order()]
+        put_prices(self.market_data, ((one.symbol, one.last) for one in by_arrival(past)))
+        self._pending = dict.fromkeys(unheard(past, self.schedule, until_ns))
+        for one in past:
+            self._missing[one.symbol] = max(0, self._missing[one.symbol] - len(one.bars))
         self._drop_missing()
 
     def catch_up(self, time_ns: int) -> None:
@@ -160,26 +142,15 @@ class StrategyHost:
 
         They are news then, and one tick then stands for all instants of a schedule that passed.
         """
-        count = (time_ns - self._seen_ns) // self._feed.timeframe.ns + 1
-        bars: list[Bar] = []
-        for symbol in filter(self.symbols.__contains__, self._feed.symbols):
-            bars += self._feed.history(symbol, count, time_ns - 1).rows()
-        missed = sorted(
-            (bar for bar in bars if bar.close_ns > self._seen_ns), key=attrgetter("close_ns")
-        )
-        for at_ns, together in groupby(missed, attrgetter("close_ns")):
-            at_once = tuple(together)
-            self.see(at_ns, tuple(bar.symbol for bar in at_once), at_once)
+        missed = list(missed_ticks(self._feed, self._in_feed_order(), self._seen_ns, time_ns - 1))
+        for tick in missed:
+            self.see(*tick)
         self.status.merged += bool(missed)
         if self.schedule is not None:
             self.next_ns = max(self.next_ns, time_ns)
 
-    def _first_unheard(self, close_ns: Instants, until_ns: int) -> int:
-        """Which bar is the first that no instant of the schedule has come after."""
-        schedule = self.schedule
-        if schedule is None:
-            return len(close_ns)
-        return bisect_left(close_ns, True, key=lambda at: schedule.after(int(at) - 1) > until_ns)
+    def _in_feed_order(self) -> list[str]:
+        return [symbol for symbol in self._feed.symbols if symbol in self.symbols]
 
     def see(self, time_ns: int, symbols: tuple[str, ...], observed: Iterable[Observation]) -> None:
         """Take in what is new: warm-up, indicators, newest prices."""
@@ -197,6 +168,8 @@ class StrategyHost:
                 continue
             put_price(self.market_data, symbol, seen)
             self._pending[symbol] = None
+            if self.first_tick_ns is None:
+                self.first_tick_ns = time_ns  # warm: whether a schedule asks now or later
 
     def _drop_missing(self) -> None:
         self._missing = {symbol: n for symbol, n in self._missing.items() if n > 0}
@@ -274,8 +247,6 @@ class StrategyHost:
         data.updated = tuple(self._pending)
         data.time_ns = time_ns
         self._pending.clear()
-        if self.first_tick_ns is None:
-            self.first_tick_ns = time_ns
         if not self._has_faulted:
             self._faults_in_a_row = 0
         self._has_faulted = False
@@ -324,9 +295,13 @@ class StrategyHost:
         self.wishes.clear()
         status = self.status
         status.faults += 1
+        error_before = status.error
         status.error = f"{type(error).__name__}: {error}"
         self.fault = status.error
-        _log.error("strategy %s failed: %s", self.name, status.error, exc_info=error)
+        is_news = status.error != error_before  # the traceback of the same error once is enough
+        _log.error(
+            "strategy %s failed: %s", self.name, status.error, exc_info=error if is_news else None
+        )
         if self._faults_in_a_row >= _FAULTS_TO_PARK:
             self.set_state("parked")
 

@@ -171,6 +171,8 @@ class Lane(Recorder):
         for host in self._in_order:
             host.see(*tick)
             host.status.merged += 1
+        if self._is_recording and isinstance(tick.observed[0], Bar):
+            self._note_equity()
 
     async def _wake_before(self, time_ns: int) -> None:
         """Schedule instants that passed before this tick, for those who have news since."""

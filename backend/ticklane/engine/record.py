@@ -59,10 +59,14 @@ class Recorder:
 
     def _note_tick(self, is_close: bool) -> None:
         """The account at the close of a bar, and how things stand after it."""
-        if is_close and self._is_begun():
+        if is_close:
+            self._note_equity()
+        self._note_completion()
+
+    def _note_equity(self) -> None:
+        if self._is_begun():
             equity, cash = float(self.portfolio.equity()), self.portfolio.cash
             self._events.append(EquityMarked(self.now_ns, equity, cash))
-        self._note_completion()
 
     def _note_completion(self) -> None:
         """The lane is done with this instant, and this is how things stand."""

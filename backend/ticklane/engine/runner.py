@@ -17,7 +17,6 @@ from ticklane.core.events import (
     RunStopped,
 )
 from ticklane.core.market import (
-    Bars,
     put_prices,
 )
 from ticklane.core.money import to_decimal
@@ -28,6 +27,7 @@ from ticklane.engine.desk import Desk, Tape
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.messages import MessageLoop
 from ticklane.engine.opening import fingerprint, run_config, share_cash
+from ticklane.engine.past import by_arrival, past_of
 from ticklane.engine.schedule import Schedule
 from ticklane.engine.ticket import OrderMaker
 from ticklane.engine.watchdog import Hang, Watchdog
@@ -74,6 +74,7 @@ class StrategyRunner(MessageLoop):
         run_config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(broker, storage if storage is not None else storage_service, feed, clock)
+        self.is_resumed = False  # an interrupted run goes on
         self.ended_by: str | None = None  # shutdown, operator or end, once stopped
         self._tick_interval = tick_interval
         self._sizing, self._limits, self._tape = read_sizing(sizing), tuple(limits), tape
@@ -194,6 +195,7 @@ class StrategyRunner(MessageLoop):
         """Find or begin the run, and let the strategies start."""
         recovered = await self._begin_run(feed)
         self.run_id, self._has_begun = recovered.run_id, recovered.has_begun
+        self.is_resumed = recovered.is_resumed
         started_ns = recovered.started_ns
         if feed.start_ns is None:
             feed.start_ns = self._begin_ns if started_ns is None else started_ns
@@ -209,6 +211,8 @@ class StrategyRunner(MessageLoop):
         for host in self.hosts.values():
             host.set_state("running")
             await self._hear(host, await host.call("on_start"))
+            if host.status.faults:
+                host.set_state("parked")  # it has not started: asking it would only hide why
             if host.name in recovered.standings:
                 host.restore_standing(*recovered.standings[host.name])
         self._plan_wakes(since_ns)
@@ -251,8 +255,8 @@ class StrategyRunner(MessageLoop):
             self.portfolio.open_book(name, cash)
         if since_ns is not None:
             self.last.time_ns = since_ns
-            for past in _in_order_of_arrival(self.feed, since_ns):
-                put_prices(self.last, ((bar.symbol, bar) for bar in past.rows()))
+            past = [past_of(self.feed, symbol, since_ns) for symbol in self.feed.symbols]
+            put_prices(self.last, ((one.symbol, one.last) for one in by_arrival(past)))
         await self.broker.connect(recovered, self.last)
         desk.restore(recovered.orders, recovered.fills, recovered.steps)
         for host in self.hosts.values():
@@ -385,14 +389,6 @@ class StrategyRunner(MessageLoop):
             hang.seconds,
             hang.stack_text,
         )
-
-
-def _in_order_of_arrival(feed: Feed, until_ns: int) -> list[Bars]:
-    """The newest bar of each symbol; the symbols as they have come to be seen, one by one."""
-    past = [feed.history(symbol, None, until_ns) for symbol in feed.symbols]
-    seen = [bars for bars in past if len(bars)]
-    seen.sort(key=lambda bars: max(feed.start_ns or 0, int(bars.close_ns[0])))
-    return [bars.between(len(bars) - 1, len(bars)) for bars in seen]
 
 
 def _takes_reason(strategy: StrategyInterface) -> bool:

@@ -144,7 +144,7 @@ def _cross_refusal(
     if price is None:
         return None
     for other in open_orders.values():
-        if other.side is order.side or other.is_cancel_pending:
+        if other.side is order.side or other.is_cancel_pending or _sleeps(other, open_orders):
             continue
         against = _reach(other, last_price)
         if against is None:
@@ -156,6 +156,12 @@ def _cross_refusal(
                 "cancel that one first or wait until it is done.",
             )
     return None
+
+
+def _sleeps(leg: Order, open_orders: Mapping[str, Order]) -> bool:
+    """True for a protective leg whose entry has not filled yet: it cannot trade."""
+    entry = open_orders.get(leg.parent_id or "")
+    return entry is not None and entry.side is not leg.side and not entry.filled_quantity
 
 
 def _reach(order: Order, last_price: float | None) -> Decimal | None:

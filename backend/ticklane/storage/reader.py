@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ticklane.core.errors import StorageError
 from ticklane.core.market import to_datetime
 from ticklane.core.money import ZERO, plain
-from ticklane.core.order import TERMINAL, Fill, public
+from ticklane.core.order import TERMINAL, Fill, Order, public
 from ticklane.core.portfolio import Book
 from ticklane.storage.failures import failure
 from ticklane.storage.files import database_path
@@ -177,6 +177,10 @@ class Reader:
     def fills_of(self, run: str | None = None) -> list[Fill]:
         """Executions in booking order as core values, exact."""
         return [fill_of(row) for row in self._rows("fills", "number", run)]
+
+    def orders_of(self, run: str | None = None) -> list[Order]:
+        """Orders as core values, oldest first, without their legs."""
+        return [order_of(row) for row in self._rows("orders", "number", run)]
 
     def trades(
         self,

@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from ticklane.core.market import MINUTE, Bar, Bars, Observation, Quote, Tick, to_ns
+from ticklane.core.errors import ConfigError
+from ticklane.core.market import (
+    MINUTE,
+    Bar,
+    Bars,
+    Observation,
+    Quote,
+    Tick,
+    to_datetime,
+    to_ns,
+)
 from ticklane.core.money import ZERO, to_decimal
 from ticklane.core.order import (
     Fill,
@@ -176,9 +186,9 @@ def a_fill(
 
 
 class HandMadeCalendar:
-    """A calendar of the sessions it was given, (open_ns, close_ns) each; after them there is none.
+    """A calendar of the sessions it was given, (open_ns, close_ns) each, oldest first.
 
-    It implements the port `ticklane.interfaces.Calendar`.
+    It implements the port `ticklane.interfaces.Calendar`; raises ConfigError after the last one.
     """
 
     def __init__(self, *sessions: tuple[int, int], name: str = "XTST") -> None:
@@ -187,4 +197,7 @@ class HandMadeCalendar:
 
     def session(self, at_ns: int) -> Session:
         """The session that is open at this instant, else the next one."""
-        return next(one for one in self.sessions if at_ns < one.close_ns)
+        for one in self.sessions:
+            if at_ns < one.close_ns:
+                return one
+        raise ConfigError(f"calendar {self.name} has no session after {to_datetime(at_ns)}.")
