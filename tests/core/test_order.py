@@ -99,7 +99,7 @@ def test_the_public_form_holds_plain_values_only():
         "10.5",
         filled_quantity=Decimal(4),
         type=OrderType.LIMIT,
-        limit_price=Decimal("9.9"),
+        limit_price=Decimal("9.90"),
         time_in_force=TimeInForce.DAY,
         order_class=OrderClass.BRACKET,
         tag="dip",
@@ -114,7 +114,7 @@ def test_the_public_form_holds_plain_values_only():
         "time_in_force": "day",
         "tag": "dip",
     }
-    assert (shown["quantity"], shown["limit_price"], shown["stop_price"]) == ("10.5", "9.90", None)
+    assert (shown["quantity"], shown["limit_price"], shown["stop_price"]) == ("10.5", "9.9", None)
     assert shown["created_at"] == datetime(2024, 1, 2, tzinfo=UTC).isoformat()
     assert all(type(value) in (str, type(None)) for value in shown.values())
 

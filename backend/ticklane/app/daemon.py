@@ -17,6 +17,8 @@ from ticklane.app.event_log import EventLog
 from ticklane.app.settings import Settings, environment
 from ticklane.app.systemd import notify, notify_status, watchdog_interval
 from ticklane.core.errors import StorageError, TicklaneError
+from ticklane.core.market import to_datetime
+from ticklane.storage.reader import Reader
 from ticklane.storage.retention import EquityKeep, SignalsKeep
 from ticklane.storage.service import StorageService
 
@@ -77,7 +79,22 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
 
 def _greeting(runner: StrategyRunner, settings: Settings) -> str:
     label = f" [{runner.feed.label}]" if runner.feed and runner.feed.label else ""
-    return f"run {runner.run_id} is up{label}, database {settings.database_path}"
+    what = f"run {runner.run_id} is up"
+    if runner.is_resumed:
+        what = f"run {runner.run_id} goes on from {to_datetime(runner.now_ns):%Y-%m-%d %H:%M:%S}"
+    return f"{what}{label}, database {settings.database_path}{_left_behind(runner, settings)}"
+
+
+def _left_behind(runner: StrategyRunner, settings: Settings) -> str:
+    """A run with another configuration that is not finished: say so, or its book seems lost."""
+    if runner.is_resumed:
+        return ""
+    with Reader(settings.database_path) as reader:
+        older = [run["id"] for run in reader.runs() if not run["ended_at"]]
+    others = [run_id for run_id in older if run_id != runner.run_id]
+    if not others:
+        return ""
+    return f" (the configuration is new: {others[-1]} stays unfinished and goes on with its own)"
 
 
 def _doors(runner: StrategyRunner) -> dict[str, Callable[..., Awaitable[Any]]]:

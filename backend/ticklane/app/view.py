@@ -22,6 +22,7 @@ from ticklane.app.event_log import told
 from ticklane.app.logs import configure_logging
 from ticklane.app.settings import Settings
 from ticklane.core.events import Event
+from ticklane.core.market import to_datetime
 from ticklane.core.money import ZERO, plain
 
 _SECONDS = 0.25
@@ -70,6 +71,10 @@ async def live_table(runner: StrategyRunner) -> AsyncIterator[None]:
             recent.append(text)
 
     unsubscribe = runner.bus.subscribe(listen)
+    if runner.is_resumed:
+        console.print(
+            f"Run {runner.run_id} goes on from {to_datetime(runner.now_ns):%Y-%m-%d %H:%M}."
+        )
     with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
         task = asyncio.create_task(_refresh(runner, live, recent))
         try:
