@@ -44,24 +44,36 @@ def daemon(config):
     return [sys.executable, "-m", "ticklane", "run", "--config", str(config)]
 
 
+class Nursery:
+    """The program nursery.py with these arguments, in the background."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, HERE / "nursery.py", *map(str, arguments)]
+        self._process = subprocess.Popen(
+            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def outcomes(self):
+        """Wait for the end; what became of each process it has started."""
+        out, err = self._process.communicate(timeout=600)
+        found = [json.loads(line) for line in out.splitlines()]
+        assert self._process.returncode == 0, err
+        assert [one for one in found if one["error"]] == [], (self._process.args, err)
+        return found
+
+
 class Campaign:
     """One run that is killed again and again, from its settings to its end, in the background."""
 
     def __init__(self, config, kills):
         self.seed = random.randrange(1_000_000)  # by pytest-randomly's seed
         self.database = load_settings(config).database_path
-        command = [sys.executable, HERE / "nursery.py", config, str(self.seed), str(kills)]
-        self._process = subprocess.Popen(
-            command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self._nursery = Nursery(config, self.seed, kills)
 
     def processes(self):
         """Wait for the end; what became of each process of the run."""
-        out, err = self._process.communicate(timeout=600)
-        found = [json.loads(line) for line in out.splitlines()]
+        found = self._nursery.outcomes()
         self.told = f"seed {self.seed}, plans {[one['plan'] for one in found]}"
-        assert self._process.returncode == 0, (self.told, err)
-        assert found[-1]["error"] is None, (self.told, found[-1]["error"], err)
         return found
 
     def lane_kills(self, wanted, account):

@@ -2,6 +2,8 @@
 
 `python nursery.py CONFIG SEED KILLS` prints one line of JSON for each process: how it was to die,
 whether its lane was running, how it ended, and how the account stood if it came to the end.
+`python nursery.py CONFIG each STYLE` begins run after run, kills the n-th one at its n-th event,
+lets it end in a second process, and so goes through all events of one run.
 
 The libraries are imported once and each daemon is a fork, so that a start takes 0.1 s instead of 1.
 Nothing of a fork survives it, so whatever the next one knows comes from the database.
@@ -10,6 +12,7 @@ Nothing of a fork survives it, so whatever the next one knows comes from the dat
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -21,6 +24,7 @@ import sys
 import time
 import traceback
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas  # noqa: F401  # read by the feed: imported before the forks
@@ -56,7 +60,7 @@ def draw(rng):
     """A plan of any style, more often an early one; a lane makes about a commit a millisecond."""
     style = rng.choice(STYLES)
     if style == "time":
-        return Plan(style, rng.uniform(0.0, 0.08), is_eager=rng.random() < 0.5)
+        return Plan(style, rng.uniform(0.0, 0.08), rng.random() < 0.1, rng.random() < 0.5)
     return Plan(style, int(80 ** rng.random()), rng.random() < 0.1, rng.random() < 0.5)
 
 
@@ -117,7 +121,7 @@ class Trap:
         return sending
 
 
-def run_daemon(config, plan, told):
+def run_daemon(settings, plan, told):
     """Be a daemon; never returns."""
     trap = Trap(plan)
     trap.set()
@@ -131,7 +135,7 @@ def run_daemon(config, plan, told):
         yield
 
     try:
-        runner = asyncio.run(serve(load_settings(config), watch))
+        runner = asyncio.run(serve(settings, watch))
     except BaseException as error:  # nothing may go on in the fork
         if not isinstance(error, TicklaneError):
             traceback.print_exc()
@@ -167,15 +171,17 @@ class Outcome(NamedTuple):
     account: dict | None
 
 
-def raise_one(config, plan):
+def raise_one(settings, plan):
     """Start one daemon, kill it as planned, and wait for its end."""
     hear, told = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(hear)
-        run_daemon(config, plan, told)
+        run_daemon(settings, plan, told)
     os.close(told)
     lines, due = b"", (time.monotonic() + LONGEST, signal.SIGKILL, b"error it hangs\n")
+    if plan.style in BY_TIME and plan.is_early:
+        due = (time.monotonic() + plan.number, BY_TIME[plan.style], b"")
     while True:
         ready, _, _ = select.select([hear], [], [], max(0.0, due[0] - time.monotonic()))
         if not ready:
@@ -186,7 +192,7 @@ def raise_one(config, plan):
         more = os.read(hear, 65536)
         if not more:
             break
-        if plan.style in BY_TIME and b"lane" in more:
+        if plan.style in BY_TIME and not plan.is_early and b"lane" in more:
             due = (time.monotonic() + plan.number, BY_TIME[plan.style], b"")
         lines += more
     os.close(hear)
@@ -216,19 +222,35 @@ def is_over(path):
 
 def main(config, seed, kills):
     """Kill `kills` times, then let it come to its end, or end it where the market has none."""
-    logging.basicConfig(level=logging.CRITICAL)
     settings = load_settings(config)
     last = Plan("stop", 0.2) if settings.feed == "simulated" else Plan("never", 0)
     rng = random.Random(seed)
     done = 0
     while True:
         plan = draw(rng) if done < kills else last
-        one = raise_one(config, plan)
+        one = raise_one(settings, plan)
         done += one.was_killed
         print(json.dumps(one._asdict()), flush=True)
         if one.error is not None or one.account is not None or is_over(settings.database_path):
             return
 
 
+def each(config, style):
+    """A run of its own for each event of a style, in a database with its number."""
+    for number in itertools.count(1):
+        database_path = Path(config).with_name(f"{number}.db")
+        settings = load_settings(config, database=database_path)
+        first = raise_one(settings, Plan(style, number, is_eager=True))
+        print(json.dumps(first._asdict()), flush=True)
+        if not first.was_killed:
+            return
+        if not is_over(database_path):
+            print(json.dumps(raise_one(settings, Plan("never", 0))._asdict()), flush=True)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    logging.basicConfig(level=logging.CRITICAL)
+    if sys.argv[2] == "each":
+        each(sys.argv[1], sys.argv[3])
+    else:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from fault_journal import difference, journal
-from fault_processes import BACKEND, ENVIRONMENT, Campaign, start
+from fault_processes import BACKEND, ENVIRONMENT, Campaign, Nursery, start
 from fault_setups import SETUPS, write_bars, write_setup
-from nursery import account_of
+from nursery import STYLES, account_of
 
 from ticklane.app import build
 from ticklane.app.daemon import serve
@@ -63,6 +63,26 @@ def test_many_kills_change_nothing(name, tmp_path):
     bars = write_bars(tmp_path / "bars", 800)
 
     assert kill(name, tmp_path, bars=bars, kills=30, rounds=2) >= 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("styles", [STYLES[1:3], STYLES[3:5], STYLES[5:]], ids=" and ".join)
+def test_a_kill_at_each_commit_and_at_each_order_of_a_run_changes_nothing(styles, tmp_path):
+    name, bars = "partial fills and schedules", write_bars(tmp_path / "bars", 70)
+    configs = [write_setup(name, tmp_path / style, bars) for style in styles]
+    nurseries = [Nursery(one, "each", style) for one, style in zip(configs, styles, strict=True)]
+    reference = Peace(name, tmp_path / "peace", bars)
+
+    for config, nursery in zip(configs, nurseries, strict=True):
+        found = nursery.outcomes()
+        kills = sum(one["was_killed"] and one["had_lane"] for one in found)
+        assert kills > 40
+        assert {json.dumps(one["account"]) for one in found if one["account"]} == {
+            json.dumps(reference.account)
+        }
+        for number in range(1, kills + 1):
+            killed = journal(config.with_name(f"{number}.db"))
+            assert difference(reference.journal, killed) is None, (config, number)
 
 
 @pytest.mark.parametrize("name", SETUPS)

@@ -71,11 +71,12 @@ async def live_table(runner: StrategyRunner) -> AsyncIterator[None]:
             recent.append(text)
 
     unsubscribe = runner.bus.subscribe(listen)
+    console = Console()
     if runner.is_resumed:
-        console.print(
+        Console().print(
             f"Run {runner.run_id} goes on from {to_datetime(runner.now_ns):%Y-%m-%d %H:%M}."
         )
-    with Live(console=Console(), auto_refresh=False, vertical_overflow="crop") as live:
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         task = asyncio.create_task(_refresh(runner, live, recent))
         try:
             yield

@@ -46,9 +46,9 @@ class Account:
         """
         symbol, quantity = order.symbol, order.quantity
         is_buy = order.side is _BUY
-        held = self.positions.get(symbol, ZERO)
-        closable = -held if is_buy else held
-        if closable > ZERO:
+        held, closable = self.positions.get(symbol), ZERO
+        if held and (held < ZERO) is is_buy:
+            closable = abs(held)
             if self.working:
                 closable -= self._on_its_way(symbol, is_buy, instead_of, exact(last))
             if ZERO < quantity <= closable:
@@ -63,7 +63,7 @@ class Account:
         cost = quantity * price
         if self.costs is not NO_COSTS:
             cost += self.costs.fee(quantity, price, False, True)
-        if closable > ZERO:
+        if closable and closable > ZERO:
             cost = max(cost - 2 * closable * price, ZERO)
         return self._cash_refusal(order, quantity, cost), cost
 

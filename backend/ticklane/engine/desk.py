@@ -81,6 +81,7 @@ class Desk:
         self.on_decision: Decided | None = None
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
         self._flips = Flips(self)
+        self._waiting, self._no_flip = self._flips.waiting, maker.no_flip
         self._executions: dict[str, None] = {}
 
     # --- what strategies want ----------------------------------------------------------------
@@ -163,7 +164,7 @@ class Desk:
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
         second = None
         if refusal is None:
-            if self.maker.no_flip and symbol in self.maker.no_flip:
+            if self._no_flip and symbol in self._no_flip:
                 second = self._flips.split(order)
             self.outgoing.append(("submit", order, None))
         self._enlist(order, refusal)
@@ -299,14 +300,14 @@ class Desk:
         order.advance(status, reason)
         if status in TERMINAL:
             self.open[order.symbol].pop(order_id, None)
-        elif before in TERMINAL:  # a late fill: it may be cancelled again
+        elif fill is not None and before in TERMINAL:  # late: it may be cancelled again
             self.open[order.symbol][order_id] = order
             order.is_cancel_pending = False
         if self.events is not None:
             self.journal(order, before, at_ns, evidence)
         if self.order_listeners:
             self.notify_order(order)
-        if self._flips.waiting:
+        if self._waiting:
             self._flips.note_end(order, at_ns)
 
     def _book(self, order: Order, fill: Fill) -> None:

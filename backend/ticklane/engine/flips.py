@@ -72,7 +72,7 @@ class Flips:
 
     def cancel(self, second: Order, at_ns: int) -> None:
         """End an order that still waits; nothing has to be asked of the venue."""
-        self.waiting = {key: one for key, one in self.waiting.items() if one is not second}
+        del self.waiting[second.parent_id or ""]
         self._never_send(second, Refusal("canceled", "cancelled before it was sent."), at_ns)
 
     def restore(self, orders: Iterable[Order]) -> None:
