@@ -187,19 +187,44 @@ class Killed(Mine):
             os.kill(os.getpid(), signal.SIGKILL)
 """
 
+KILLED = ("--feed", "replay:X.csv", "--strategy", "killed.py:Killed")
 
-def test_after_kill_9_the_journal_is_that_of_a_run_without_it(folder, tl, bars, strategies):
+
+@pytest.fixture
+def interrupted(folder, bars, strategies):
+    """A run that lost its power at the third bar."""
     (folder / "killed.py").write_text(SUICIDAL)
-    words = ("run", "--feed", "replay:X.csv", "--strategy", "killed.py:Killed")
+    said = run_process("run", *KILLED, cwd=folder)
+    assert said.code == -signal.SIGKILL
 
-    killed = run_process(*words, cwd=folder)
-    resumed = tl(*words)
-    whole = tl(*words, "--database", "whole.db")
 
-    assert (killed.code, resumed.code, whole.code) == (-signal.SIGKILL, 0, 0)
+def test_after_kill_9_the_journal_is_that_of_a_run_without_it(tl, interrupted):
+    resumed = tl("run", *KILLED)
+    whole = tl("run", *KILLED, "--database", "whole.db")
+
+    assert (resumed.code, whole.code) == (0, 0)
     assert runs_of(tl) == [("r1", "end", 1)]
     for what in ("fills", "trades", "positions"):
         assert listed(tl, what) == listed(tl, what, "--database", "whole.db")
+
+
+def test_a_run_that_goes_on_says_so(tl, interrupted):
+    said = tl("run", *KILLED)
+
+    assert "run r1 goes on from 2024-01-0" in said.err
+
+
+def test_a_run_that_goes_on_says_so_on_a_terminal(folder, interrupted):
+    code, shown = on_a_terminal(*KILLED, cwd=folder)
+
+    assert code == 0
+    assert "Run r1 goes on from 2024-01-0" in shown
+
+
+def test_an_unfinished_run_with_another_configuration_is_not_forgotten(tl, interrupted):
+    said = tl("run", *RECORDED)
+
+    assert "the configuration is new: r1 stays unfinished" in said.err
 
 
 def on_a_terminal(*words, cwd):

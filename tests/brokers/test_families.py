@@ -78,6 +78,12 @@ SAME_BAR = {
         ["10 @ 101 stop_reached, close of 1", "-10 @ 90 stop_after_entry, close of 1"],
         ["ACKED FILLED", "ACKED CANCELED", "ACKED FILLED"],
     ),
+    "a stop that lies beyond an entry inside the bar fills at the entry's price": (
+        {"type": "limit", "limit_price": 89},
+        (95, 96, 88, 95),
+        ["10 @ 89 limit_reached, close of 1", "-10 @ 89 stop_after_entry, close of 1"],
+        ["ACKED FILLED", "ACKED CANCELED", "ACKED FILLED"],
+    ),
     "after an entry at the close nothing more fills in that bar": (
         {"time_in_force": "cls"},
         (100, 111, 89, 100),

@@ -101,4 +101,4 @@ def test_in_every_history_money_orders_and_prices_are_sound():
 
 @pytest.mark.slow
 def test_in_every_history_money_orders_and_prices_are_sound_many_times():
-    play(examples=4_000)
+    play(examples=8_000)

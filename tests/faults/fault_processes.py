@@ -53,12 +53,15 @@ class Nursery:
             command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
+    def finish(self):
+        """Wait for its end."""
+        self._out, self._err = self._process.communicate(timeout=900)
+
     def outcomes(self):
-        """Wait for the end; what became of each process it has started."""
-        out, err = self._process.communicate(timeout=600)
-        found = [json.loads(line) for line in out.splitlines()]
-        assert self._process.returncode == 0, err
-        assert [one for one in found if one["error"]] == [], (self._process.args, err)
+        """What became of each process it has started."""
+        found = [json.loads(line) for line in self._out.splitlines()]
+        assert self._process.returncode == 0, self._err
+        assert [one for one in found if one["error"]] == [], (self._process.args, self._err)
         return found
 
 
@@ -70,8 +73,12 @@ class Campaign:
         self.database = load_settings(config).database_path
         self._nursery = Nursery(config, self.seed, kills)
 
+    def finish(self):
+        """Wait for its end."""
+        self._nursery.finish()
+
     def processes(self):
-        """Wait for the end; what became of each process of the run."""
+        """What became of each process of the run."""
         found = self._nursery.outcomes()
         self.told = f"seed {self.seed}, plans {[one['plan'] for one in found]}"
         return found

@@ -123,6 +123,7 @@ class Until(SimulatedFeed):
 @pytest.mark.parametrize("kills", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_in_simulated_time_kills_change_nothing(kills, tmp_path):
     campaign = Campaign(write_setup(None, tmp_path / "killed"), kills)
+    campaign.finish()
     processes = campaign.processes()
     found = journal(campaign.database)
     settings = load_settings(write_setup(None, tmp_path / "peace"))

@@ -39,13 +39,13 @@ class Peace:
 
 def kill(name, tmp_path, *, bars, kills, rounds=1):
     """Run campaigns of one setup, two at a time; returns how often a running lane was killed."""
-    total = 0
+    total, reference = 0, Peace(name, tmp_path / "peace", bars)
     for number in range(rounds):
         pair = [
             Campaign(write_setup(name, tmp_path / f"{number}-{n}", bars), kills) for n in range(2)
         ]
-        if number == 0:
-            reference = Peace(name, tmp_path / "peace", bars)
+        for campaign in pair:
+            campaign.finish()
         total += sum(c.lane_kills(reference.journal, reference.account) for c in pair)
     return total
 
@@ -68,15 +68,17 @@ def test_many_kills_change_nothing(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("styles", [STYLES[1:3], STYLES[3:5], STYLES[5:]], ids=" and ".join)
 def test_a_kill_at_each_commit_and_at_each_order_of_a_run_changes_nothing(styles, tmp_path):
-    name, bars = "partial fills and schedules", write_bars(tmp_path / "bars", 70)
+    name, bars = "partial fills and schedules", write_bars(tmp_path / "bars", 52)
+    reference = Peace(name, tmp_path / "peace", bars)
     configs = [write_setup(name, tmp_path / style, bars) for style in styles]
     nurseries = [Nursery(one, "each", style) for one, style in zip(configs, styles, strict=True)]
-    reference = Peace(name, tmp_path / "peace", bars)
+    for nursery in nurseries:
+        nursery.finish()
 
     for config, nursery in zip(configs, nurseries, strict=True):
         found = nursery.outcomes()
         kills = sum(one["was_killed"] and one["had_lane"] for one in found)
-        assert kills > 40
+        assert kills > 20
         assert {json.dumps(one["account"]) for one in found if one["account"]} == {
             json.dumps(reference.account)
         }

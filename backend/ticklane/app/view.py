@@ -73,9 +73,8 @@ async def live_table(runner: StrategyRunner) -> AsyncIterator[None]:
     unsubscribe = runner.bus.subscribe(listen)
     console = Console()
     if runner.is_resumed:
-        Console().print(
-            f"Run {runner.run_id} goes on from {to_datetime(runner.now_ns):%Y-%m-%d %H:%M}."
-        )
+        since = f"{to_datetime(runner.now_ns):%Y-%m-%d %H:%M} UTC"
+        console.print(f"Run {runner.run_id} goes on from {since}.", highlight=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         task = asyncio.create_task(_refresh(runner, live, recent))
         try:

@@ -20,13 +20,12 @@ from ticklane.core.costs import NO_COSTS, NO_SLIPPAGE, Costs, Slippage
 from ticklane.core.instrument import ANY_ORDER, Instrument
 from ticklane.core.market import Bar, Observation, Quote, Tick, put_prices
 from ticklane.core.matching import (
-    AT_CLOSE,
     AT_OPEN,
     LIMIT_INSIDE,
     STOP_INSIDE,
     Match,
     match_bar,
-    match_rest,
+    match_leg,
     move_mark,
 )
 from ticklane.core.money import ZERO, exact
@@ -250,10 +249,9 @@ class Venue:
                 continue
             fills = working.fills
             self._execute(working, match, seen, room)
-            if working.fills > fills and match.phase != AT_CLOSE and isinstance(seen, Bar):
-                test = match_bar if match.phase == AT_OPEN else match_rest
+            if working.fills > fills and isinstance(seen, Bar):
                 legs = [leg for leg in working.legs if sessions.may_trade(leg, seen)]
-                found += [(leg, m) for leg in legs if (m := test(leg.terms, seen))]
+                found += [(leg, m) for leg in legs if (m := match_leg(leg.terms, seen, match))]
 
     def _turn(self, pair: tuple[Working, Match]) -> tuple[int, bool]:
         """Where in the bar a match has its turn; inside the bar an exit is before its entry."""

@@ -86,8 +86,18 @@ def match_close(terms: Terms, bar: Bar) -> Match | None:
     return None
 
 
-def match_rest(terms: Terms, bar: Bar) -> Match | None:
-    """Test a protective leg whose entry filled inside this bar: stops may fill, targets not."""
+def match_leg(terms: Terms, bar: Bar, entry: Match) -> Match | None:
+    """Test a protective leg in the bar in which its entry filled, by what is left of that bar."""
+    if entry.phase == AT_OPEN:
+        return match_bar(terms, bar)
+    return None if entry.phase == AT_CLOSE else match_rest(terms, bar, entry.price)
+
+
+def match_rest(terms: Terms, bar: Bar, entry: float) -> Match | None:
+    """Test a protective leg whose entry filled inside this bar at the price `entry`.
+
+    Stops may fill, targets not; a stop that lay beyond the entry fills at the entry's price.
+    """
     if terms.type is OrderType.LIMIT:
         return None
     if terms.type is OrderType.TRAILING_STOP:
@@ -95,7 +105,8 @@ def match_rest(terms: Terms, bar: Bar) -> Match | None:
     else:
         stop, rule = terms.stop, "stop"
     touched = bar.high >= stop if terms.is_buy else bar.low <= stop
-    return Match(stop, f"{rule}_after_entry", STOP_INSIDE) if touched else None
+    price = max(stop, entry) if terms.is_buy else min(stop, entry)
+    return Match(price, f"{rule}_after_entry", STOP_INSIDE) if touched else None
 
 
 def match_quote(terms: Terms, quote: Quote) -> Match | None:
