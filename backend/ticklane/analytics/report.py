@@ -36,7 +36,7 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> tuple[Path, 
     """
     html = render_html(data)
     try:
-        page, picture = _targets(Path(path))
+        page, picture = report_files(Path(path))
         page.parent.mkdir(parents=True, exist_ok=True)
         write_png(data, picture)
         page.write_text(html, encoding="utf-8")
@@ -47,7 +47,8 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> tuple[Path, 
     return page, picture
 
 
-def _targets(path: Path) -> tuple[Path, Path]:
+def report_files(path: Path) -> tuple[Path, Path]:
+    """Where the page and the picture go; raises ConfigError for another suffix."""
     if path.is_dir():
         path = path / "report"
     elif path.suffix.lower() not in ("", ".html", ".png"):

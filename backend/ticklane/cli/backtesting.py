@@ -59,6 +59,13 @@ SlippageModel = Annotated[
         help="fixed=0.01, percent=0.05, spread_percent=0.1, or cap=0.025,impact=0.1.",
     ),
 ]
+Sizing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZING",
+        help="For orders without a quantity: quantity=10, notional=5000 or percent=20.",
+    ),
+]
 Short = Annotated[bool, typer.Option("--short", help="Permit short sales.")]
 Report = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Write an HTML report and a PNG.")
@@ -86,6 +93,7 @@ def backtest(
     timeframe: BarLength = None,
     costs: CostModel = None,
     slippage: SlippageModel = None,
+    sizing: Sizing = None,
     short: Short = False,
     report: Report = None,
     save: Save = None,
@@ -95,11 +103,14 @@ def backtest(
 
     Ctrl-C ends it early with the result so far and exit code 130.
     """
+    from ticklane.analytics.report import report_files
     from ticklane.app.backtest import backtest as replay
     from ticklane.app.build import find_calendar, read_costs, read_slippage
     from ticklane.engine.registry import make_strategy, parse_parameters
 
     _check_dates(begin, end)
+    if report is not None:
+        report_files(report)  # before the work, not after it
     market = find_calendar(calendar)
     own = parse_parameters(param or ())
     bars, step, label = _read(data, symbols_in(symbol), timeframe, market)
@@ -111,6 +122,7 @@ def backtest(
         costs=read_costs(_numbers(costs, "--costs per_share=0.005")),
         slippage=read_slippage(_numbers(slippage, "--slippage percent=0.05")),
         venue={"allow_short": short},
+        sizing=_numbers(sizing, "--sizing percent=20") or None,
         schedule=interval,
         calendar=market,
         timeframe=step,
@@ -188,6 +200,9 @@ def _nothing_left(bars: dict[str, Bars], strategy: StrategyInterface, data: str)
 
 def _judge(result: BacktestResult, strategy: str) -> None:
     """Whether the replay came to its end; the exit code says it."""
+    refused = [order for order in result.orders if order.status in ("DENIED", "REJECTED")]
+    if refused and len(refused) == len(result.orders):
+        print(f"Warning: no order was taken; the first: {refused[0].reason}", file=sys.stderr)
     if result.is_partial:
         raise typer.Exit(_INTERRUPTED)
     status = result.strategies[strategy]

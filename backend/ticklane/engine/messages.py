@@ -205,6 +205,14 @@ class MessageLoop(Lane):
             return
         self._inbox.put(Stop("end"))
 
+    def _note_pump_end(self, pump: asyncio.Task[None]) -> None:
+        """A feed that breaks must not leave the lane waiting for ever."""
+        error = None if pump.cancelled() else pump.exception()
+        if error is not None:
+            self.error = f"the feed broke: {type(error).__name__}: {error}"
+            _log.error("%s", self.error, exc_info=error)
+            self._inbox.put(Stop("shutdown"))
+
     async def _wakes(self) -> None:
         """Tell the lane of schedule instants in real time, after the bars of that instant."""
         assert self.clock is not None

@@ -141,6 +141,7 @@ class StrategyRunner(MessageLoop):
         self.watchdog.start()
         self._tasks = [asyncio.create_task(self._lane(), name="lane")]
         self._tasks.append(asyncio.create_task(self._pump(), name="feed"))
+        self._tasks[1].add_done_callback(self._note_pump_end)
         if not self._is_simulated and self.next_wake_ns < NEVER_NS:
             self._tasks.append(asyncio.create_task(self._wakes(), name="schedule"))
 
