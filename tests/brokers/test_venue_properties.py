@@ -14,10 +14,16 @@ from ticklane.core.order import OrderStatus, OrderType
 CASH_STEP = Decimal("1e-8")
 
 
-def play(examples):
+def play(examples, is_random=False):
     """Check everything after each step of random histories."""
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        derandomize=not is_random,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(venues, st.lists(steps, max_size=30))
     def run(venue, history):
         asyncio.run(walk(venue, history))
@@ -101,4 +107,4 @@ def test_in_every_history_money_orders_and_prices_are_sound():
 
 @pytest.mark.slow
 def test_in_every_history_money_orders_and_prices_are_sound_many_times():
-    play(examples=8_000)
+    play(examples=4_000, is_random=True)

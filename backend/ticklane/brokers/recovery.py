@@ -56,7 +56,7 @@ def _readmit(venue: Venue, order: Order, marks: Mapping[str, Any]) -> Working:
     if saved is not None:
         working = venue.add(order, saved["active_ns"], ZERO)
         working.restore(saved)
-    else:  # as at its acceptance
+    else:  # as at its acceptance; what it reserves is estimated anew
         arrived_ns = max(order.created_ns, venue.now_ns)
         cost = ZERO if order.parent_id is not None else venue.judge(order, arrived_ns)[1]
         working = venue.add(order, arrived_ns + venue.latency_ns, cost)
