@@ -54,7 +54,7 @@ def main() -> int:
     return 0
 
 
-# --- the lane against plain loops ------------------------------------------------------------------
+# --- the lane against plain loops ------------------------------
 
 
 def lane(rounds: int, bars: int) -> list[Any]:
@@ -108,7 +108,7 @@ def _ratio(speed: dict[str, list[float]], above: str, below: str) -> float:
     return statistics.median(a / b for a, b in zip(speed[above], speed[below], strict=True))
 
 
-# --- memory ----------------------------------------------------------------------------------------
+# --- memory ------------------------------
 
 _MEMORY = """
 import sys
@@ -136,7 +136,7 @@ def _env(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **more}
 
 
-# --- storage ---------------------------------------------------------------------------------------
+# --- storage ------------------------------
 
 
 def storage() -> list[Any]:
@@ -189,7 +189,7 @@ async def _orders(database: Path) -> tuple[list[float], float]:
     return times, count / (now() - begin)
 
 
-# --- the daemon ------------------------------------------------------------------------------------
+# --- the daemon ------------------------------
 
 
 def daemon() -> list[Any]:

@@ -362,22 +362,30 @@ class Desk:
             if order.is_open:
                 lane[order.id] = order
         self._flips.restore(self.orders.values())
-        for step in steps:
-            self._resend(self.orders[step.order_id], step)
+        journal = tuple(steps)
+        asked = {s.order_id: s for s in journal if s.to_status is _SENDING and not _cancels(s)}
+        for step in journal:
+            if _cancels(step) or asked.get(step.order_id) is step:
+                self._resend(self.orders[step.order_id], step)
         for fill in fills:
             self._executions[fill.execution_id] = None
             self.portfolio.books[fill.strategy].apply(fill)
 
     def _resend(self, order: Order, step: OrderEvent) -> None:
         """Ask again what this step of the journal asked and nobody has answered."""
-        if step.evidence == _CANCEL_REQUESTED:
+        if _cancels(step):
             self.outgoing.append(("cancel", order, None))
-        elif order.status is not _SENDING or step.from_status is not None:
+        elif order.status is not _SENDING:
             return
         elif order.replaces_id in self.orders:
             self.outgoing.append(("replace", self.orders[order.replaces_id], order))
         elif order.parent_id is None:
             self.outgoing.append(("submit", order, None))
+
+
+def _cancels(step: OrderEvent) -> bool:
+    """True for the step that asks for a cancel."""
+    return step.evidence == _CANCEL_REQUESTED
 
 
 def describe(order: Order) -> str:
