@@ -2,11 +2,12 @@
 
 import asyncio
 import signal
+import subprocess
 import time
 
 import pytest
 from fault_journal import difference, journal
-from fault_processes import daemon, start, stopping_after
+from fault_processes import ENVIRONMENT, daemon, start, stopping_after
 from fault_setups import block, write_bars, write_settings
 
 from ticklane.app.build import build_runner
@@ -143,7 +144,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("change", CHANGES, ids=" ".join)
 def test_a_changed_config_begins_a_new_run(configured, change):
     config = configured(DICE)
     run(config, stopping_after(1))
@@ -153,7 +154,7 @@ def test_a_changed_config_begins_a_new_run(configured, change):
     assert [one[0] for one in runs(config)] == ["r1", "r2"]
 
 
-@pytest.mark.parametrize("change", [{"replay_seconds": 0.1}, {"log_level": "ERROR"}], ids=str)
+@pytest.mark.parametrize("change", [{"replay_seconds": 0.1}, {"log_level": "ERROR"}], ids=" ".join)
 def test_what_decides_nothing_may_change(configured, change):
     config = configured(DICE)
     run(config, stopping_after(1))
@@ -184,6 +185,22 @@ def test_after_a_stop_in_order_a_parked_strategy_gets_another_chance(configured)
     assert again.hosts["faulty"].status.faults > 0
     assert again.hosts["dice"].status.ticks > 0
     assert runs(config) == [("r1", "end", 1)]
+
+
+def test_a_pause_that_was_answered_outlives_a_kill(configured):
+    config = configured(DICE, RESTING, replay_seconds=10)
+    process = start(daemon(config), until="dice bought")
+    pause = [*daemon(config)[:3], "pause", "resting", "--config", str(config)]
+    subprocess.run(pause, env=ENVIRONMENT, check=True, capture_output=True)
+    process.kill()
+    process.communicate()
+
+    runner = run(config, replay_seconds=0.1)
+
+    assert runner.hosts["resting"].status.ticks == 0
+    assert runner.hosts["dice"].status.ticks > 0
+    with reader_of(config) as reader:
+        assert reader.state()["resting"]["ticks"] < 150
 
 
 async def test_a_run_without_storage_is_stopped_and_forgotten(configured):

@@ -161,6 +161,7 @@ class MessageLoop(Lane):
             await self._take_wake(message.time_ns)
         elif isinstance(message, Pause | Resume):
             self._set_paused(message.strategy, isinstance(message, Pause))
+            await self._flush()  # it outlives a crash from the moment it is answered
         elif isinstance(message, Cancel) and self.desk is not None:
             self.desk.cancel(message.order_id, self.now_ns)
             await self._settle()
@@ -175,10 +176,13 @@ class MessageLoop(Lane):
                 host.set_state("paused")
             elif not is_paused and host.status.state in ("paused", "parked"):
                 host.set_state("running")
-        is_all = all(host.status.state == "paused" for host in self._in_order)
-        self.state = "paused" if is_all else "running"
+        self._update_state()
         if self._is_recording:
             self._note_changes()
+
+    def _update_state(self) -> None:
+        is_all = all(host.status.state == "paused" for host in self._in_order)
+        self.state = "paused" if is_all else "running"
 
     async def _close(self, command: Close) -> None:
         assert self.desk is not None

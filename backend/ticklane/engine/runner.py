@@ -216,6 +216,7 @@ class StrategyRunner(MessageLoop):
                 host.set_state("parked")  # it has not started: asking it would only hide why
             if host.name in recovered.standings:
                 host.restore_standing(*recovered.standings[host.name])
+        self._update_state()
         self._plan_wakes(since_ns)
         self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
         await self._settle()
