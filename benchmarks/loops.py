@@ -126,6 +126,25 @@ def plain_w2(rows: list[Any]) -> None:
         )  # fmt: skip
 
 
+class CrossOne(StrategyInterface):
+    """W1 as an author would write it for one symbol, like the plain loop beside it."""
+
+    def on_start(self) -> None:
+        self.fast, self.slow, self.is_long = SMA(10).update, SMA(30).update, False
+
+    def on_tick(self, market_data: Any) -> Any:
+        close = market_data[SYMBOL].close
+        fast, slow = self.fast(close), self.slow(close)
+        if fast > slow:
+            if not self.is_long:
+                self.is_long = True
+                return [{"symbol": SYMBOL, "signal": Signal.BUY, "quantity": QUANTITY}]
+        elif fast < slow and self.is_long:
+            self.is_long = False
+            return [{"symbol": SYMBOL, "signal": Signal.SELL, "quantity": QUANTITY}]
+        return None
+
+
 class Cross(StrategyInterface):
     """W1 as an author would write it for any number of symbols."""
 

@@ -76,7 +76,7 @@ def lane(rounds: int, bars: int) -> list[Any]:
 
     cases: dict[str, tuple[int, Callable[[], Any]]] = {
         "plain W1": (bars, lambda: loops.plain_w1(rows)),
-        "lane W1": (bars, through(loops.Cross, one_frame)),
+        "lane W1": (bars, through(loops.CrossOne, one_frame)),
         "plain W2": (bars, lambda: loops.plain_w2(rows)),
         "lane W2": (bars, through(loops.Nothing, one_frame)),
         "lane W1, 50 symbols": (count, through(loops.Cross, many_frames)),
