@@ -7,7 +7,7 @@ from ticklane.core.market import MINUTE
 from ticklane.core.money import exact, plain, to_decimal
 from ticklane.core.order import OrderStatus, OrderUpdate, Refusal
 from ticklane.core.portfolio import Portfolio
-from ticklane.engine.desk import Desk, Tape, describe
+from ticklane.engine.desk import Desk, Tape
 from ticklane.engine.ticket import OrderMaker
 from ticklane.risk.manager import RiskManager
 from ticklane.risk.sizing import read_sizing
@@ -155,3 +155,9 @@ class DeskBench:
         steps = [step for step in events if step.order_id in named]
         other.desk.restore(still_open, self.desk.tape.fills, steps)
         return other
+
+
+def describe(order):
+    """An order in a few words."""
+    size = plain(order.quantity) if order.quantity else f"{plain(order.notional)} worth"
+    return f"{order.side} {size} {order.symbol} {order.type}"

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -122,19 +123,8 @@ def _run(replay: Callable[[], Any]) -> None:
     if not _is_in_loop():
         asyncio.run(replay())
         return
-    failed: list[BaseException] = []
-
-    def drive() -> None:
-        try:
-            asyncio.run(replay())
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=drive, name="ticklane-backtest")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
+    with ThreadPoolExecutor(1, "ticklane-backtest") as pool:
+        pool.submit(lambda: asyncio.run(replay())).result()
 
 
 def _is_in_loop() -> bool:

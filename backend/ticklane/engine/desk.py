@@ -8,7 +8,7 @@ from typing import Any
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
 from ticklane.core.market import Observation
-from ticklane.core.money import ZERO, exact, plain
+from ticklane.core.money import ZERO, exact
 from ticklane.core.order import (
     TERMINAL,
     Fill,
@@ -386,9 +386,3 @@ class Desk:
 def _cancels(step: OrderEvent) -> bool:
     """True for the step that asks for a cancel."""
     return step.evidence == _CANCEL_REQUESTED
-
-
-def describe(order: Order) -> str:
-    """An order in a few words, for logs."""
-    size = plain(order.quantity) if order.quantity else f"{plain(order.notional or ZERO)} worth"
-    return f"{order.side} {size} {order.symbol} {order.type}"
