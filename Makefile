@@ -74,7 +74,7 @@ lock:  ## Write the hashed locks anew (the only target that needs uv)
 	$(call say,Compiling requirements.lock)
 	@$(COMPILE) -o requirements.lock
 	$(call say,Compiling requirements-dev.lock)
-	@$(COMPILE) --extra dev --extra parquet -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) --extra dev --extra parquet --extra postgres -c requirements.lock -o requirements-dev.lock
 
 clean:  ## Remove .venv and everything that was built; databases and reports stay
 	$(call say,Removing .venv and build leftovers)
