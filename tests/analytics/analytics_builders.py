@@ -11,6 +11,7 @@ from ticklane.analytics.report import ReportData
 from ticklane.core.market import DAY, MINUTE, Bar, Bars
 from ticklane.core.order import Fill
 from ticklane.core.portfolio import Portfolio
+from ticklane.engine.desk import Tape
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -53,12 +54,23 @@ def booked(fills, price, cash=1000):
     return trades + [trade for trade in still if trade]
 
 
+def curve_of(bars, fills, cash, first_ns=None, last_ns=None):
+    """The equity curve of fills that the desk's books and tape have taken, oldest first."""
+    portfolio, tape = Portfolio(lambda _: None), Tape()
+    for name in dict.fromkeys(["one", *(fill.strategy for fill in fills)]):
+        portfolio.open_book(name, cash if name == "one" else Decimal(0))
+    for fill in sorted(fills, key=lambda fill: fill.seen_ns):
+        trade = portfolio.books[fill.strategy].apply(fill)
+        tape.book(fill, trade, portfolio)
+    return equity_curve(bars, tape.fills, float(cash), tape.cash, tape.held, first_ns, last_ns)
+
+
 def a_report(bars, fills=(), cash=1000, **more):
     """What a report needs for one run over `bars`, a Bars or a mapping."""
     bars = {bars.symbol: bars} if isinstance(bars, Bars) else bars
     closes = np.concatenate([np.ones(1), *(one.close for one in bars.values())])
     trades = booked(fills, float(closes[-1]), cash)
-    curve = equity_curve(bars, fills, Decimal(cash))
+    curve = curve_of(bars, fills, Decimal(cash))
     metrics = compute_metrics(
         curve.times, curve.equity, curve.exposed, Decimal(cash), trades, fills
     )

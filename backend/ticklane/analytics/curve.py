@@ -1,21 +1,20 @@
-"""The equity curve of a replay, computed afterwards from bars and fills by numpy.
+"""The equity curve of a replay, computed afterwards by numpy from bars and what fills led to.
 
-Cash is added up exactly in Decimals and turned into floats only where it changes.
+Cash and quantities are the books' exact Decimals, turned into floats when a fill was booked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import partial
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ticklane.core.market import Bars, Column, Instants
-from ticklane.core.money import CASH_STEP, ZERO
 from ticklane.core.order import Fill
 
 Flags = NDArray[np.bool_]
@@ -40,47 +39,64 @@ class EquityCurve:
         return len(self.times)
 
 
-class _Steps(NamedTuple):
-    """What fills did to one symbol: quantity held and price paid after each."""
-
-    seen_ns: list[int]
-    quantity: list[float]
-    price: list[float]
-
-
-class _Ledger(NamedTuple):
-    """Cash and number of symbols held after each fill (first: before), steps of each symbol."""
-
-    seen_ns: list[int]
-    cash: list[float]
-    held: list[int]
-    symbols: dict[str, _Steps]
-
-
 def equity_curve(
     bars: Mapping[str, Bars],
     fills: Sequence[Fill],
-    cash: Decimal,
+    cash: float,
+    cash_after: Sequence[float],
+    held_after: Sequence[float],
     first_ns: int | None = None,
     last_ns: int | None = None,
 ) -> EquityCurve:
     """Value the account at each distinct bar close in [first_ns, last_ns].
 
-    Positions are marked at the last known close; a symbol without any close yet is marked at the
-    price of its latest fill. A fill counts from the first point at or after its `seen_ns`, the
-    tick at which it became known; one that became known after the last point does not count.
-    `cash` is the deposit before the first fill. Positions of several strategies in one symbol are
-    netted. None as a bound means all the bars.
+    `cash` is the deposit before the first fill. After each of `fills`, which stand in the order of
+    their `seen_ns`, the account had `cash_after` and of the fill's symbol `held_after`, over all
+    strategies. Positions are marked at the last known close; a symbol without any close yet is
+    marked at the price of its latest fill. A fill counts from the first point at or after its
+    `seen_ns`, the tick at which it became known; one that became known after the last point does
+    not count. None as a bound means all the bars.
     """
     times = _distinct_closes(bars.values(), first_ns, last_ns)
-    ledger = _book(fills, cash)
-    places = _places(times, ledger.seen_ns)
-    equity = _spread(np.array(ledger.cash), places, len(times))
-    for symbol, steps in ledger.symbols.items():
-        _add_position(equity, times, steps, bars.get(symbol))
+    seen_ns = list(map(attrgetter("seen_ns"), fills))
+    places = _places(times, seen_ns)
+    equity = _spread(np.array([cash, *cash_after], np.float64), places, len(times))
+    symbols = list(map(attrgetter("symbol"), fills))
+    held = np.array(held_after, np.float64)
+    for symbol, rows in _rows_of(symbols).items():
+        prices = partial(_prices, fills, rows)
+        _add_position(equity, times, places[rows], held[rows], bars.get(symbol), prices)
     stamps = times.view("datetime64[ns]")
     stamps.setflags(write=False)
-    return EquityCurve(stamps, equity, _spread(np.array(ledger.held) > 0, places, len(times)))
+    exposed = _spread(_is_exposed(symbols, held), places, len(times))
+    return EquityCurve(stamps, equity, exposed)
+
+
+def _rows_of(symbols: Sequence[str]) -> dict[str, Any]:
+    """Where in the fills those of each symbol stand."""
+    if len(set(symbols)) < 2:
+        return dict.fromkeys(symbols[:1], slice(None))
+    rows: dict[str, list[int]] = {}
+    for row, symbol in enumerate(symbols):
+        rows.setdefault(symbol, []).append(row)
+    return rows
+
+
+def _is_exposed(symbols: Sequence[str], held: Column) -> Flags:
+    """Whether any symbol was held before the first fill (no) and after each of them."""
+    if len(set(symbols)) < 2:
+        return np.concatenate(([False], held != 0))
+    flags, now_held = [False], set[str]()
+    for symbol, quantity in zip(symbols, held.tolist(), strict=True):
+        (now_held.add if quantity else now_held.discard)(symbol)
+        flags.append(bool(now_held))
+    return np.array(flags)
+
+
+def _prices(fills: Sequence[Fill], rows: Any) -> Column:
+    """What was paid at some of the fills."""
+    chosen = fills[rows] if isinstance(rows, slice) else [fills[row] for row in rows]
+    return np.array([float(fill.price) for fill in chosen])
 
 
 def _distinct_closes(series: Iterable[Bars], first_ns: int | None, last_ns: int | None) -> Instants:
@@ -104,39 +120,6 @@ def _clip(close_ns: Instants, first_ns: int | None, last_ns: int | None) -> Inst
     return close_ns[start : max(start, end)]
 
 
-def _book(fills: Sequence[Fill], cash: Decimal) -> _Ledger:
-    """Add the fills up, touching each once: there may be many, scattered in memory."""
-    ledger = _Ledger([], [float(cash)], [0], {})
-    add_instant, add_cash, add_count = (
-        ledger.seen_ns.append,
-        ledger.cash.append,
-        ledger.held.append,
-    )
-    symbols = ledger.symbols
-    held: dict[str, Decimal] = {}
-    count = 0
-    for fill in sorted(fills, key=attrgetter("seen_ns")):
-        symbol, quantity, price, seen_ns = fill.symbol, fill.quantity, fill.price, fill.seen_ns
-        cash -= (quantity * price).quantize(CASH_STEP)
-        if fill.fee and fill.fee_asset is None:
-            cash -= fill.fee
-        elif fill.fee:  # charged in the base coin: less is held, cash is not touched
-            quantity -= fill.fee
-        before = held.get(symbol)
-        if before is None:
-            before, symbols[symbol] = ZERO, _Steps([], [], [])
-        after = held[symbol] = before + quantity
-        count += bool(after) - bool(before)
-        add_instant(seen_ns)
-        add_cash(float(cash))
-        add_count(count)
-        instants, quantities, prices = symbols[symbol]
-        instants.append(seen_ns)
-        quantities.append(float(after))
-        prices.append(float(price))
-    return ledger
-
-
 def _places(times: Instants, seen_ns: Sequence[int]) -> Places:
     """The index of the first point at or after each instant; `len(times)` when there is none."""
     return np.searchsorted(times, np.asarray(seen_ns, np.int64), "left")
@@ -148,24 +131,36 @@ def _spread(levels: NDArray[Kind], places: Places, count: int) -> NDArray[Kind]:
     return np.repeat(levels, np.diff(edges))
 
 
-def _add_position(equity: Column, times: Instants, steps: _Steps, bars: Bars | None) -> None:
-    """Add quantity x mark of one symbol, from its first fill on, in place."""
-    places = _places(times, steps.seen_ns)
-    start, times = int(places[0]), times[places[0] :]
+def _add_position(
+    equity: Column,
+    times: Instants,
+    places: Places,
+    held: Column,
+    bars: Bars | None,
+    prices: Callable[[], Column],
+) -> None:
+    """Add quantity x mark of one symbol, from its first fill on, in place.
+
+    `held` is what there was from each of `places` on.
+    """
+    start = int(places[0])
+    times = times[start:]
     if len(times):
         places = places[1:] - start
-        value = _spread(np.array(steps.quantity), places, len(times))
-        value *= _marks(times, bars, np.array(steps.price), places)
+        value = _spread(held, places, len(times))
+        value *= _marks(times, bars, prices, places)
         equity[start:] += value
 
 
-def _marks(times: Instants, bars: Bars | None, prices: Column, places: Places) -> Column:
+def _marks(
+    times: Instants, bars: Bars | None, prices: Callable[[], Column], places: Places
+) -> Column:
     """The last known close at each of `times`; before any close, the price last paid.
 
-    `prices[0]` was paid at or before `times[0]`, the others at `places`.
+    The first of `prices` was paid at or before `times[0]`, the others at `places`.
     """
     if bars is None:
-        return _spread(prices, places, len(times))
+        return _spread(prices(), places, len(times))
     start = int(np.searchsorted(bars.close_ns, times[0], "right")) - 1
     end = int(np.searchsorted(bars.close_ns, times[-1], "right"))
     if start >= 0 and end - start == len(times):
@@ -174,5 +169,5 @@ def _marks(times: Instants, bars: Bars | None, prices: Column, places: Places) -
     if start >= 0:
         return _spread(bars.close[start:end], closed, len(times))
     early = int(np.searchsorted(places, closed[0], "left")) if len(closed) else len(places)
-    levels = np.concatenate((prices[: early + 1], bars.close[:end]))
+    levels = np.concatenate((prices()[: early + 1], bars.close[:end]))
     return _spread(levels, np.concatenate((places[:early], closed)), len(times))

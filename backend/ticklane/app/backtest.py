@@ -207,7 +207,8 @@ def _result(
     firsts = [h.first_tick_ns for h in runner.hosts.values() if h.first_tick_ns is not None]
     last_ns = runner.now_ns
     first_ns = min(firsts) if firsts else last_ns + 1
-    curve = equity_curve(bars, tape.fills, runner.broker.starting_cash, first_ns, last_ns)
+    cash = float(runner.broker.starting_cash)
+    curve = equity_curve(bars, tape.fills, cash, tape.cash, tape.held, first_ns, last_ns)
     return BacktestResult(
         orders=tape.orders,
         fills=tape.fills,

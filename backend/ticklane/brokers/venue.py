@@ -132,7 +132,7 @@ class Venue:
 
     def observe(self, tick: Tick) -> list[OrderUpdate]:
         """See what became known at an instant, match every order it can touch, and tell."""
-        self.now_ns, symbols, observed = tick
+        self.now_ns, symbols, observed = tick.time_ns, tick.symbols, tick.observed
         last, working = self.last, self.working
         if last.get(symbols[-1]) is not observed[-1]:  # the lane has put them there already
             put_prices(last, zip(symbols, observed, strict=True))
@@ -294,7 +294,7 @@ class Venue:
         detail: str = "",
     ) -> bool:
         """Book one execution, unless the account cannot carry it."""
-        order, fee = working.order, ZERO
+        order, is_buy, fee = working.order, working.is_buy, ZERO
         if self.costs is not NO_COSTS:
             fee = self.costs.fee(quantity, price, is_maker, not working.fills)
         refusal = self.account.fill_refusal(working, quantity, price, fee)
@@ -308,7 +308,7 @@ class Venue:
                 f"{order.id}.{number}",
                 order.strategy,
                 order.symbol,
-                quantity if working.is_buy else -quantity,
+                quantity if is_buy else -quantity,
                 price,
                 fee,
                 filled_ns,
@@ -329,14 +329,14 @@ class Venue:
         if order.notional is not None and not working.filled:
             size = working.size = working.remaining  # known from now on
         working.filled += quantity
-        working.remaining -= quantity
+        working.remaining = left = working.remaining - quantity
         self.said.append(make_update((order.id, None, self.now_ns, fill, None, None, size)))
         family = working.family
-        is_done = working.remaining <= ZERO and (family is None or not family.may_grow(working))
+        is_done = left <= ZERO and (family is None or not family.may_grow(working))
         if is_done:
             self.forget(working)
         elif working.cost:
-            working.cost = working.cost * working.remaining / (working.remaining + quantity)
+            working.cost = working.cost * left / (left + quantity)
         if family is not None:
             family.note_fill(working, quantity, is_done)
 

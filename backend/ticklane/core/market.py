@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +117,9 @@ class Tick(NamedTuple):
     time_ns: int
     symbols: tuple[str, ...]
     observed: tuple[Observation, ...]
+
+
+make_tick: Callable[[tuple[Any, ...]], Tick] = partial(tuple.__new__, Tick)
 
 
 class MarketData(dict[str, Any]):

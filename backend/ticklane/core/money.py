@@ -9,6 +9,7 @@ from ticklane.core.errors import ConfigError
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CASH_STEP = Decimal("0.00000001")  # fees and cash amounts are kept to 1e-8, half-even
+_WHOLE = {number: Decimal(number) for number in range(1, 1001)}  # the usual sizes of orders
 _WIDE = Context(prec=60)  # an order that nobody could pay for is refused, not an arithmetic error
 
 
@@ -24,7 +25,7 @@ def to_decimal(value: Any, field: str) -> Decimal:
     """
     kind = value.__class__
     if kind is int:
-        return Decimal(value)
+        return _WHOLE.get(value) or Decimal(value)
     if kind is float:
         number = Decimal(repr(value))
     elif kind is Decimal:

@@ -125,6 +125,8 @@ class Order:
     reason: str = ""  # why it was denied, rejected, cancelled or expired
     reason_code: str = ""
     is_cancel_pending: bool = False
+    valid_until_ns: int | None = None  # not to be sent later; None: as long as nobody cancels it
+    executions: tuple[str, ...] = ()  # the ids of those booked, so that none counts twice
 
     def __init__(
         self, id: str, strategy: str, symbol: str, side: Side, quantity: Decimal, created_ns: int

@@ -27,7 +27,7 @@ from ticklane.engine.flips import Flips
 from ticklane.engine.sizer import Sizer
 from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal, read_changes
 from ticklane.interfaces import Cancelling, Replacing
-from ticklane.risk.manager import RiskManager
+from ticklane.risk.manager import RiskManager, reduces
 from ticklane.risk.sizing import Sizing
 
 _BUY, _SELL = Side.BUY, Side.SELL
@@ -50,6 +50,22 @@ class Tape:
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
+        self.cash: list[float] = []  # of all books after each fill: made while it is at hand
+        self.held: list[float] = []  # of the fill's symbol, in all books
+
+    def book(self, fill: Fill, trade: Trade | None, portfolio: Portfolio) -> None:
+        """Keep a fill that has just been booked, the trade it closed, and what they led to."""
+        self.fills.append(fill)
+        if trade is not None:
+            self.trades.append(trade)
+        books = portfolio.books
+        if len(books) == 1:
+            book = books[fill.strategy]
+            self.cash.append(float(book.cash))
+            self.held.append(float(book.positions[fill.symbol].quantity))
+        else:
+            self.cash.append(float(portfolio.cash))
+            self.held.append(float(portfolio.net(fill.symbol)))
 
 
 class Desk:
@@ -79,10 +95,10 @@ class Desk:
         self.fill_listeners: set[str] = set()
         self.order_listeners: set[str] = set()
         self.on_decision: Decided | None = None
+        self.signal_ttl_ns: int | None = None  # so long an entry may be sent, or sent again
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
         self._flips = Flips(self)
         self._waiting, self._no_flip = self._flips.waiting, maker.no_flip
-        self._executions: dict[str, None] = {}
 
     # --- what strategies want ----------------------------------------------------------------
 
@@ -159,11 +175,14 @@ class Desk:
         """Ask the risk manager and send the order off, or deny it."""
         symbol = order.symbol
         if refusal is None:
-            open_orders = self.open.get(symbol, _NONE)
-            price = self.price(symbol)
+            open_orders = self.open.get(symbol) or _NONE
+            seen = self.last.get(symbol)
+            price = None if seen is None else seen.close
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
         second = None
         if refusal is None:
+            if self.signal_ttl_ns is not None and not self._is_reducing(order):
+                order.valid_until_ns = at_ns + self.signal_ttl_ns
             if self._no_flip and symbol in self._no_flip:
                 second = self._flips.split(order)
             self.outgoing.append(("submit", order, None))
@@ -185,21 +204,25 @@ class Desk:
         if refusal is not None:
             self.notify_order(order)
 
+    def _is_reducing(self, order: Order) -> bool:
+        return reduces(order, self.portfolio.books[order.strategy].quantity(order.symbol))
+
     def _enlist(self, order: Order, refusal: Refusal | None) -> None:
         """Remember an order and its legs, as denied or as open."""
+        tape = self.tape
         for one in (order, *order.legs) if order.legs else (order,):
+            order_id = one.id
             if refusal is not None:
                 one.status = _DENIED
                 one.reason_code, one.reason = refusal
+            elif (lane := self.open.get(one.symbol)) is not None:
+                lane[order_id] = one
             else:
-                lane = self.open.get(one.symbol)
-                if lane is None:
-                    lane = self.open[one.symbol] = {}
-                lane[one.id] = one
-            self.orders[one.id] = one
-            if self.tape is not None:
-                self.tape.orders.append(one)
-        if self.tape is None and len(self.orders) > _MANY:
+                self.open[one.symbol] = {order_id: one}
+            self.orders[order_id] = one
+            if tape is not None:
+                tape.orders.append(one)
+        if tape is None and len(self.orders) > _MANY:
             self._forget_old()
 
     def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:
@@ -286,9 +309,10 @@ class Desk:
             order.quantity = quantity
         if fill is not None:
             evidence = fill.execution_id
-            if evidence in self._executions:
+            booked = order.executions
+            if evidence in booked:
                 return
-            self._executions[evidence] = None
+            order.executions = (*booked, evidence) if booked else (evidence,)
             self._book(order, fill)
         elif reason is not None:
             evidence = reason.sentence
@@ -312,13 +336,12 @@ class Desk:
 
     def _book(self, order: Order, fill: Fill) -> None:
         quantity = fill.quantity
-        order.filled_quantity += quantity if quantity > ZERO else -quantity
+        size = quantity if quantity > ZERO else -quantity
+        before = order.filled_quantity
+        order.filled_quantity = before + size if before else size
         trade = self.portfolio.books[order.strategy].apply(fill)
-        tape = self.tape
-        if tape is not None:
-            tape.fills.append(fill)
-            if trade is not None:
-                tape.trades.append(trade)
+        if self.tape is not None:
+            self.tape.book(fill, trade, self.portfolio)
         if self.events is not None:
             self.events.append(FillBooked(fill, trade))
         if order.strategy in self.fill_listeners:
@@ -346,8 +369,6 @@ class Desk:
         closed = [order_id for order_id, order in self.orders.items() if not order.is_open]
         for order_id in closed[: _MANY // 2]:
             del self.orders[order_id]
-        for execution_id in list(self._executions)[:-_MANY]:
-            del self._executions[execution_id]
 
     def restore(
         self, orders: Iterable[Order], fills: Iterable[Fill], steps: Iterable[OrderEvent]
@@ -368,7 +389,9 @@ class Desk:
             if _cancels(step) or asked.get(step.order_id) is step:
                 self._resend(self.orders[step.order_id], step)
         for fill in fills:
-            self._executions[fill.execution_id] = None
+            owner = self.orders.get(fill.order_id)
+            if owner is not None:
+                owner.executions = (*owner.executions, fill.execution_id)
             self.portfolio.books[fill.strategy].apply(fill)
 
     def _resend(self, order: Order, step: OrderEvent) -> None:

@@ -6,9 +6,18 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-from ticklane.core.market import Bar, MarketData, Observation, Tick, put_price, put_prices
+from ticklane.core.market import (
+    Bar,
+    MarketData,
+    Observation,
+    Tick,
+    make_tick,
+    put_price,
+    put_prices,
+)
 from ticklane.core.order import Fill, Order, OrderUpdate
 from ticklane.engine.desk import Decided, Outgoing
+from ticklane.engine.gate import is_held_back
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.record import Recorder
 from ticklane.engine.watchdog import Heartbeat
@@ -73,17 +82,18 @@ class Lane(Recorder):
         watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
         assert self.desk is not None
         take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
+        only = self._only_symbol()
         for time_ns, symbols, observed in ticks:
             if has_chores and time_ns > self.next_wake_ns:
                 await self._wake_before(time_ns)
-            if len(symbols) == 1:
-                put(symbols[0], observed[0])
+            if only is not None:
+                put(only, observed[-1])
             else:
                 put_prices(data, zip(symbols, observed, strict=True))
             data.updated = symbols
             data.time_ns = time_ns
             if watches:
-                for update in observe(Tick(time_ns, symbols, observed)):
+                for update in observe(make_tick((time_ns, symbols, observed))):
                     take(update)
                     if notices:
                         await self._notify()
@@ -111,6 +121,11 @@ class Lane(Recorder):
                 self._do_chores(simple, isinstance(observed[0], Bar))
             if outgoing:
                 await self._settle()
+
+    def _only_symbol(self) -> str | None:
+        """The one symbol of the feed, where it has one only."""
+        symbols = self.feed.symbols if self.feed is not None else ()
+        return symbols[0] if len(symbols) == 1 else None
 
     async def _ask(
         self, time_ns: int, symbols: tuple[str, ...], observed: tuple[Observation, ...]
@@ -236,6 +251,7 @@ class Lane(Recorder):
         """Make intents durable, send them, and take the broker's answers, until all is quiet."""
         outgoing, broker, desk = self._outgoing, self.broker, self.desk
         assert desk is not None
+        trading = desk.risk.trading
         self._beat.current = None
         while True:
             if self._is_recording and outgoing:
@@ -244,6 +260,10 @@ class Lane(Recorder):
             sending = outgoing[:]
             outgoing.clear()
             for verb, order, by in sending:
+                is_new = trading.is_guarded and verb != "cancel"
+                if is_new and is_held_back(desk, by or order, self.now_ns):
+                    await self._notify()
+                    continue
                 if verb == "submit":
                     await broker.submit(order)
                 elif verb == "cancel":
@@ -254,10 +274,10 @@ class Lane(Recorder):
                 desk.take(update)
                 if desk.notices:
                     await self._notify()
+            if not outgoing and self._is_recording:
+                self._note_changes()
             if not outgoing:
                 break
-        if self._is_recording:
-            self._note_changes()
 
     def _next_wake(self) -> None:
         self.next_wake_ns = min((host.next_ns for host in self.hosts.values()), default=NEVER_NS)
