@@ -1,6 +1,8 @@
 """`make bench`: every figure as a ratio or a number of one run, on the machine it runs on.
 
-python benchmarks/run.py [--rounds 5] [--bars 1000000] [--only lane,memory,storage,daemon] [--json]
+python benchmarks/run.py [--rounds 5] [--bars 1000000] [--json]
+    [--only lane,memory,storage,daemon,latency,restart]
+`load` (ten minutes of quotes) and `soak` (thirty days in virtual time) run when they are named.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+SERVER = os.environ.pop("TICKLANE_TEST_POSTGRES", "")  # a daemon would refuse to know it
 sys.path.insert(0, str(HERE))
 now = time.perf_counter
 
@@ -30,10 +33,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--bars", type=int, default=1_000_000)
-    parser.add_argument("--only", default="lane,memory,storage,daemon")
+    parser.add_argument("--only", default="lane,memory,storage,daemon,latency,restart")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    import alpaca_rows
+
     parts: dict[str, Callable[[], list[Any]]] = {
+        **alpaca_rows.PARTS,
         "lane": lambda: lane(arguments.rounds, arguments.bars),
         "memory": lambda: memory(arguments.bars),
         "storage": storage,
@@ -140,19 +146,45 @@ def _env(**more: str) -> dict[str, str]:
 
 
 def storage() -> list[Any]:
-    """Durable intents, and orders through runner, venue and SQLite with FULL sync."""
+    """Durable intents, and orders through runner, venue and SQLite with FULL sync.
+
+    The same on the PostgreSQL server of TICKLANE_TEST_POSTGRES, if it names one.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        times, rate = asyncio.run(_orders(Path(folder) / "bench.db"))
+        rows = _durable(Path(folder) / "bench.db", "SQLite", ("under 5 ms", "at least 300"))
+    if SERVER:
+        rows += asyncio.run(_on_server(SERVER))
+    return rows
+
+
+async def _on_server(url: str) -> list[Any]:
+    import asyncpg
+
+    name = f"bench_{os.getpid()}"
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE SCHEMA {name}")
+    try:
+        place = f"{url}{'&' if '?' in url else '?'}search_path={name}"
+        return await asyncio.to_thread(_durable, place, "PostgreSQL", ("", ""))
+    finally:
+        await connection.execute(f"DROP SCHEMA {name} CASCADE")
+        await connection.close()
+
+
+def _durable(place: Path | str, kind: str, targets: tuple[str, str]) -> list[Any]:
+    times, rate = asyncio.run(_orders(place))
     ordered = sorted(times)
     p50, p99 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.99)]
+    name = "durable intent" if kind == "SQLite" else f"durable intent, {kind}"
+    through = f"orders through runner, venue and {kind}"
     return [
-        ("durable intent, p50", f"{p50 * 1e3:.2f} ms", ""),
-        ("durable intent, p99", f"{p99 * 1e3:.2f} ms", "under 5 ms"),
-        ("orders through runner, venue and SQLite", f"{rate:,.0f} orders/s", "at least 300"),
+        (f"{name}, p50", f"{p50 * 1e3:.2f} ms", ""),
+        (f"{name}, p99", f"{p99 * 1e3:.2f} ms", targets[0]),
+        (through, f"{rate:,.0f} orders/s", targets[1]),
     ]
 
 
-async def _orders(database: Path) -> tuple[list[float], float]:
+async def _orders(database: Path | str) -> tuple[list[float], float]:
     import loops
 
     from ticklane import PaperBroker, StorageService, StrategyInterface, StrategyRunner

@@ -9,8 +9,8 @@ from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.market import DAY, HOUR, MINUTE, Bars, Timeframe, to_datetime, to_ns
 from ticklane.core.order import Order, public
 from ticklane.data.feeds import ReplayFeed
-from ticklane.engine.desk import Tape
 from ticklane.engine.runner import StrategyRunner
+from ticklane.engine.tape import Tape
 from ticklane.interfaces import Session, StrategyInterface
 from ticklane.testing.builders import START
 

@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from ticklane.core.order import Fill, Order
     from ticklane.core.position import Trade
     from ticklane.core.signal import Intent, Signal
+    from ticklane.data.catalog import BarCatalog
+    from ticklane.data.polling import PollingFeed
+    from ticklane.data.provider import MarketDataProvider
+    from ticklane.data.streaming import StreamingFeed
     from ticklane.engine.bus import EventBus
     from ticklane.engine.status import StrategyStatus
+    from ticklane.integrations.alpaca.account import AlpacaAccount
+    from ticklane.integrations.alpaca.broker import AlpacaBroker
+    from ticklane.integrations.alpaca.crypto import AlpacaCryptoData
+    from ticklane.integrations.alpaca.stocks import AlpacaStockData
     from ticklane.interfaces import BrokerInterface, StrategyInterface
     from ticklane.storage.service import StorageService
     from ticklane.strategies.buy_and_hold import BuyAndHoldStrategy
@@ -29,8 +37,13 @@ if TYPE_CHECKING:
 
 _HOME = {
     "backtest": "app.backtest",
+    "AlpacaAccount": "integrations.alpaca.account",
+    "AlpacaBroker": "integrations.alpaca.broker",
+    "AlpacaCryptoData": "integrations.alpaca.crypto",
+    "AlpacaStockData": "integrations.alpaca.stocks",
     "BacktestResult": "app.result",
     "Bar": "core.market",
+    "BarCatalog": "data.catalog",
     "Bars": "core.market",
     "BrokerInterface": "interfaces",
     "BuyAndHoldStrategy": "strategies.buy_and_hold",
@@ -38,9 +51,11 @@ _HOME = {
     "Fill": "core.order",
     "Intent": "core.signal",
     "MarketData": "core.market",
+    "MarketDataProvider": "data.provider",
     "MovingAverageCrossoverStrategy": "strategies.moving_average_crossover",
     "Order": "core.order",
     "PaperBroker": "brokers.paper",
+    "PollingFeed": "data.polling",
     "Quote": "core.market",
     "ReplayBroker": "brokers.replay",
     "Signal": "core.signal",
@@ -48,14 +63,20 @@ _HOME = {
     "StrategyInterface": "interfaces",
     "StrategyRunner": "app.build",
     "StrategyStatus": "engine.status",
+    "StreamingFeed": "data.streaming",
     "Tick": "core.market",
     "TicklaneError": "core.errors",
     "Trade": "core.position",
 }
 
 __all__ = [
+    "AlpacaAccount",
+    "AlpacaBroker",
+    "AlpacaCryptoData",
+    "AlpacaStockData",
     "BacktestResult",
     "Bar",
+    "BarCatalog",
     "Bars",
     "BrokerInterface",
     "BuyAndHoldStrategy",
@@ -63,9 +84,11 @@ __all__ = [
     "Fill",
     "Intent",
     "MarketData",
+    "MarketDataProvider",
     "MovingAverageCrossoverStrategy",
     "Order",
     "PaperBroker",
+    "PollingFeed",
     "Quote",
     "ReplayBroker",
     "Signal",
@@ -73,6 +96,7 @@ __all__ = [
     "StrategyInterface",
     "StrategyRunner",
     "StrategyStatus",
+    "StreamingFeed",
     "Tick",
     "TicklaneError",
     "Trade",

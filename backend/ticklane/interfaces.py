@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.errors import ConfigError, StrategyError
 from ticklane.core.events import Event
 from ticklane.core.instrument import Instrument
@@ -18,6 +18,8 @@ from ticklane.core.market import Bars, MarketData, Tick, Timeframe
 from ticklane.core.order import Fill, Order, OrderEvent, OrderUpdate
 from ticklane.core.portfolio import BookView
 from ticklane.core.signal import Signal, Wish, read_intent
+from ticklane.core.trading_state import Restriction
+from ticklane.strategy_config import read_strategy_config
 
 IndicatorT = TypeVar("IndicatorT", bound="Indicator")
 
@@ -98,6 +100,12 @@ class Recovered:
     standings: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     venue_marks: Mapping[str, Any] = field(default_factory=dict)
     installation: str = ""  # tells our client order ids from another installation's
+    starting_cash: Decimal | None = None  # of the account when the run began, where it is known
+    closed: tuple[Order, ...] = ()  # ended lately, so that a venue may still speak of them
+    account_events: tuple[AccountEvent, ...] = ()  # all that are booked in this run, oldest first
+    restrictions: tuple[Restriction, ...] = ()  # latched ones of this database, of any run
+    # the account at some instants, oldest first: before the cursor's day, in it, at last
+    equity_marks: tuple[tuple[int, Decimal], ...] = ()
 
 
 class Storage(Protocol):
@@ -118,6 +126,22 @@ class Storage(Protocol):
         ...
 
 
+def _nowhere(*_messages: Any) -> None:
+    """Nobody listens yet."""
+
+
+class Reconciliation(Protocol):
+    """What a comparison with the venue has shown, in plain words."""
+
+    found: list[str]  # at the venue: account, positions, orders, ours or not
+    adopted: list[str]  # what we did not know and know now
+    differs: list[str]  # what does not add up
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        ...
+
+
 class BrokerInterface(ABC):
     """A venue as the lane sees it; every broker passes `ticklane.testing.contract`.
 
@@ -129,6 +153,15 @@ class BrokerInterface(ABC):
 
     allow_short: bool = False
     watches: Any = True  # truthy while `observe` has something to look for
+    is_remote: ClassVar[bool] = False  # its venue is another program: orders can be late or lost
+    put: Callable[..., None] = staticmethod(_nowhere)  # what comes by itself goes there
+
+    def attach(self, put: Callable[..., None], symbols: Iterable[str] = ()) -> None:
+        """Hear where messages go that come by themselves, and what is traded; before `open`."""
+        self.put = put
+
+    async def open(self) -> None:
+        """Look at the account before a run is begun or resumed; raises BrokerError."""
 
     def conditions(self) -> dict[str, Any]:
         """What decides how orders fill, in words or numbers: a run goes on only under the same."""
@@ -136,6 +169,26 @@ class BrokerInterface(ABC):
 
     async def connect(self, recovered: Recovered, last: dict[str, Any]) -> None:
         """Get ready before the first tick; `last` is the lane's own view of the newest prices."""
+
+    async def recover(self) -> Reconciliation | None:
+        """Compare with the venue before strategies start; `updates` has then what was missed."""
+        return None
+
+    async def reconcile(self) -> Reconciliation | None:
+        """Compare with the venue now, for an operator; None where there is nothing to compare."""
+        return None
+
+    def cancel_orphans(self) -> None:
+        """Ask for open orders of ours to be cancelled that this run does not know."""
+
+    def cancel_all_now(self) -> int | None:
+        """Cancel every open order of ours at the venue, at once and from another thread: for a
+        kill switch while a strategy holds up the lane. Returns how many; None: it cannot."""
+        return None
+
+    def status(self) -> dict[str, Any]:
+        """How the way to the venue is, as JSON values; empty where there is none."""
+        return {}
 
     async def disconnect(self) -> None:
         """Let go of everything; open orders stay where they are."""
@@ -228,13 +281,10 @@ class StrategyInterface(ABC):
     warmup: int = 0  # bars of each symbol that come before the first tick
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        given = _given(config, type(self).__name__)
-        self.name: str = _name(given.pop("name", None), type(self).__name__)
-        self.symbols: tuple[str, ...] = _symbols(given.pop("symbols", ()), self.name)
-        own = _validated(self.Config, given, self.name)
-        self.config: Mapping[str, Any] = MappingProxyType(
-            {**own, "name": self.name, "symbols": self.symbols}
-        )
+        name, symbols, own = read_strategy_config(config, self.Config, type(self).__name__)
+        self.name: str = name
+        self.symbols: tuple[str, ...] = symbols
+        self.config: Mapping[str, Any] = MappingProxyType({**own, "name": name, "symbols": symbols})
         self.state: dict[str, Any] = {}  # JSON values only; survives restarts and kill -9
         self.is_running = False
         self._services: StrategyServices | None = None
@@ -340,62 +390,3 @@ def check_strategy(strategy: Any) -> StrategyInterface:
         name = type(strategy).__name__
         raise StrategyError(f"{name}.__init__ must call super().__init__(config).")
     return strategy
-
-
-def _given(config: Any, name: str) -> dict[str, Any]:
-    if config is not None and not isinstance(config, Mapping):
-        raise ConfigError(f"config of {name} is {config!r}, but must be a mapping.")
-    return dict(config or {})
-
-
-def _name(name: Any, default: str) -> str:
-    if name is None:
-        return default
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigError(f"name is {name!r}, but must be a text that is not empty.")
-    return name
-
-
-def _symbols(symbols: Any, name: str) -> tuple[str, ...]:
-    if isinstance(symbols, str):
-        symbols = (symbols,)
-    if not isinstance(symbols, Iterable):
-        raise ConfigError(f"symbols of {name} is {symbols!r}, but must be a list of texts.")
-    is_set = isinstance(symbols, Set)  # which has no order of its own, so that of the alphabet
-    listed = tuple(sorted(symbols, key=str) if is_set else symbols)
-    for symbol in listed:
-        if not isinstance(symbol, str) or not symbol:
-            raise ConfigError(f"symbols of {name} holds {symbol!r}, but each must be a text.")
-    if len(set(listed)) != len(listed):
-        raise ConfigError(f"symbols of {name} are {list(listed)}, but each may stand there once.")
-    return listed
-
-
-def _validated(model: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
-    """The strategy's own parameters as its `Config` model reads them."""
-    if model is None:
-        return given
-    if not hasattr(model, "model_fields"):
-        raise StrategyError(f"Config of {name} is {model!r}, but must be a pydantic model.")
-    from pydantic import ValidationError
-
-    unknown = [key for key in given if key not in model.model_fields]
-    if unknown:
-        known = ", ".join(["name", "symbols", *model.model_fields])
-        raise ConfigError(f"{name} does not know the key {unknown[0]!r}; it knows {known}.")
-    try:
-        return dict(model(**given))
-    except ValidationError as error:
-        raise ConfigError(_first_complaint(error.errors()[0], name)) from None
-
-
-def _first_complaint(found: Any, name: str) -> str:
-    """One of pydantic's errors as a sentence with the parameter, its value and the bound."""
-    field = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "missing":
-        return f"{field} of {name} is missing; give it a value."
-    message = re.sub(r"^(?:\w+ )?[Ii]nput should ", "must ", found["msg"])
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").rstrip(".")
-    if not field:
-        return f"the parameters of {name} do not fit together: {message}."
-    return f"{field} of {name} is {found['input']!r}, but {message[:1].lower()}{message[1:]}."

@@ -11,7 +11,7 @@ from ticklane.analytics.report import ReportData
 from ticklane.core.market import DAY, MINUTE, Bar, Bars
 from ticklane.core.order import Fill
 from ticklane.core.portfolio import Portfolio
-from ticklane.engine.desk import Tape
+from ticklane.engine.tape import Tape
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -86,7 +86,8 @@ def the_error_in(said):
 
 def environment():
     """That of a user who has set nothing of ours."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TICKLANE_", "ALPACA_"))}
+    ours = ("TICKLANE_", "ALPACA_", "APCA_", "CREDENTIALS_DIRECTORY")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     return {**kept, "PYTHONPATH": str(BACKEND), "PYTHONUNBUFFERED": "1"}
 
 

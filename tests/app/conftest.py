@@ -14,7 +14,7 @@ from ticklane.cli import main
 def folder(tmp_path, monkeypatch):
     """An empty working directory, and an environment without our variables."""
     for name in os.environ:
-        if name.startswith(("TICKLANE_", "ALPACA_")):
+        if name.startswith(("TICKLANE_", "ALPACA_", "APCA_", "CREDENTIALS_DIRECTORY")):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     home.mkdir()

@@ -17,7 +17,7 @@ from ticklane.app.project import make_project
 from ticklane.core.errors import ConfigError
 from ticklane.storage.reader import FIELDS, Reader
 
-FILES = ["README.md", "strategy.py", "test_strategy.py", "ticklane.toml"]
+FILES = [".gitignore", "README.md", "strategy.py", "test_strategy.py", "ticklane.toml"]
 
 
 # init

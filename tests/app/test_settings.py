@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ticklane.app.settings import CONFIG_FILE, Settings, load_settings, present_keys
+from ticklane.app.environment import present_keys
+from ticklane.app.settings import CONFIG_FILE, Settings, load_settings
 from ticklane.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -148,12 +149,15 @@ def test_absolute_paths_and_other_feeds_stay(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("nonsense = 1", "the setting 'nonsense' is unknown; known are allow_short, broker,"),
+        (
+            "nonsense = 1",
+            "the setting 'nonsense' is unknown; known are account, allow_short, broker,",
+        ),
         ("cash = 0", "the setting 'cash' is 0, but must be greater than 0."),
         ("cash = 'much'", "the setting 'cash' is 'much', but must be a valid decimal."),
         ("data_dir = 3", "the setting 'data_dir' is 3, but must be a path."),
         ("latency = inf", "the setting 'latency' is inf, but must be less than or equal to 3600."),
-        ("broker = 'other'", "the setting 'broker' is 'other', but must be 'paper'."),
+        ("broker = 'other'", "the setting 'broker' is 'other', but must be 'paper' or 'alpaca'."),
         ("interval = [1]", "the setting 'interval' is [1], but must be a valid string."),
         ("strategy = 'x'", "the setting 'strategy' is 'x', but must be a valid list."),
         ("strategy = ['x']", "the setting strategy 1 is 'x', but must be a [[strategy]] block."),
@@ -205,7 +209,7 @@ def test_keys_are_told_of_but_never_told(folder, monkeypatch):
 
     told = present_keys()
 
-    assert told == {"ALPACA_API_KEY": True, "ALPACA_API_SECRET": False}
+    assert told == {"ALPACA_API_KEY": ".env", "ALPACA_API_SECRET": None}
     assert "CANARY" not in repr(load_settings())
 
 
@@ -218,4 +222,4 @@ def test_nothing_else_reads_the_environment():
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.getenv")
     ]
 
-    assert set(readers) == {"app/settings.py"}
+    assert set(readers) == {"app/environment.py"}

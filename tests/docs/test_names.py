@@ -112,6 +112,7 @@ def test_every_command_is_in_the_guide():
 @pytest.mark.parametrize("page", [*PAGES, ".env.example"])
 def test_every_variable_named_is_a_setting(page):
     known = {f"TICKLANE_{name}".upper() for name in Settings.model_fields}
+    known |= {"TICKLANE_DATABASE_URL_FILE", "TICKLANE_TEST_POSTGRES"}
 
     assert set(re.findall(r"\bTICKLANE_[A-Z_]+\b", text_of(page))) <= known
 
@@ -265,9 +266,10 @@ def a_result():
 
 
 def codes_in_the_source():
-    """The first argument of every Refusal that the package makes."""
+    """The first argument of each Refusal of an order; the local venue has Alpaca's words."""
     found = set()
-    for file in PACKAGE.rglob("*.py"):
+    ours = [one for one in PACKAGE.rglob("*.py") if one.relative_to(PACKAGE).parts[0] != "testing"]
+    for file in ours:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
                 found |= codes_of(node.args[0])

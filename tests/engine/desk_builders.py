@@ -7,7 +7,8 @@ from ticklane.core.market import MINUTE
 from ticklane.core.money import exact, plain, to_decimal
 from ticklane.core.order import OrderStatus, OrderUpdate, Refusal
 from ticklane.core.portfolio import Portfolio
-from ticklane.engine.desk import Desk, Tape
+from ticklane.engine.desk import Desk
+from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker
 from ticklane.risk.manager import RiskManager
 from ticklane.risk.sizing import read_sizing

@@ -418,3 +418,46 @@ def test_ids_go_on_after_a_restart():
     bench.buy(1)
 
     assert bench.restarted().buy(1).id == "r1-2"
+
+
+# --- what comes late, or too late -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given_up", ["QUARANTINED", "NOT_SENT"])
+def test_an_order_that_appears_after_it_was_given_up_is_open_again_and_cancelled(given_up):
+    bench = DeskBench()
+    order = bench.buy(5, **LIMIT)
+    for status in ("UNKNOWN", "QUARANTINED", "NOT_SENT"):
+        if order.status != given_up:
+            bench.end(order, status)
+    bench.desk.outgoing.clear()
+
+    bench.ack(order)
+
+    assert bench.desk.open["AAPL"] == {order.id: order}
+    assert bench.sent == ["cancel buy 5 AAPL limit"]
+    assert bench.restarted().desk.outgoing[-1][0] == "cancel"
+
+
+def test_an_exit_that_appears_after_it_was_given_up_goes_on_protecting():
+    bench = DeskBench()
+    entry = bench.buy(5, stop_loss=90)
+    for one in (entry, *entry.legs):
+        for status in ("UNKNOWN", "QUARANTINED"):
+            bench.end(one, status)
+    bench.desk.outgoing.clear()
+
+    bench.ack(*entry.legs)
+
+    assert bench.sent == []
+
+
+def test_a_replacement_of_an_entry_is_not_sent_for_ever():
+    bench = DeskBench()
+    bench.desk.valid_until = lambda strategy, at_ns: at_ns + 60
+    order = bench.ack(bench.buy(5, **LIMIT))
+
+    bench.want(Replacing(order, {"limit_price": 91}))
+
+    [new] = [by for _, _, by in bench.desk.outgoing if by is not None]
+    assert new.valid_until_ns == bench.now_ns + 60

@@ -332,3 +332,13 @@ def test_through_the_lane_the_second_half_fills_a_bar_after_the_first():
     filled = [(fill.quantity, fill.price) for fill in runner._tape.fills]
     assert filled == [(10, 100), (-10, 101), (-5, 102)]
     assert broker.positions["AAPL"] == Decimal(-5)
+
+
+def test_of_a_flip_only_what_opens_grows_too_old_to_be_sent(long_of_ten):
+    bench = long_of_ten
+    bench.desk.valid_until = lambda strategy, at_ns: at_ns + 60
+
+    bench.sell(15)
+
+    first, second = halves(bench)
+    assert (first.valid_until_ns, second.valid_until_ns) == (None, bench.now_ns + 60)

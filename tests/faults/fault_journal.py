@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import closing
 
-# Table -> what it is sorted by, and what may differ: row numbers of SQLite, how often the run was
-# taken up again, and the name of the installation, which client order ids begin with.
+from ticklane.storage.reading import open_reading
+
+# Table -> what it is sorted by, and what may differ: row numbers of the database, how often the run
+# was taken up again, and the name of the installation, which client order ids begin with.
 TABLES = {
     "orders": ("number", {"client_order_id"}),
     "order_events": ("seq", {"seq"}),
@@ -20,17 +21,16 @@ TABLES = {
 }
 
 
-def journal(path, run="r1"):
+def journal(place, run="r1"):
     """Table -> its rows as dicts, in the order in which they came about."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        return {table: _rows(connection, table, run) for table in TABLES}
+    with closing(open_reading(place)) as reading:
+        return {table: _rows(reading, table, run) for table in TABLES}
 
 
-def _rows(connection, table, run):
+def _rows(reading, table, run):
     by, hidden = TABLES[table]
     key = "id" if table == "runs" else "run_id"
-    found = connection.execute(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY {by}", [run])
+    found = reading.fetch(f"SELECT * FROM {table} WHERE {key} = ? ORDER BY {by}", [run])
     return [{k: _plain(k, v) for k, v in dict(row).items() if k not in hidden} for row in found]
 
 

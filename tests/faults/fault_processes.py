@@ -70,7 +70,7 @@ class Campaign:
 
     def __init__(self, config, kills):
         self.seed = random.randrange(1_000_000)  # by pytest-randomly's seed
-        self.database = load_settings(config).database_path
+        self.database = load_settings(config).store
         self._nursery = Nursery(config, self.seed, kills)
 
     def finish(self):

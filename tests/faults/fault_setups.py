@@ -114,10 +114,10 @@ SIMULATED = {
 }
 
 
-def write_setup(name, folder, bars=None):
+def write_setup(name, folder, bars=None, **more):
     """The settings of a setup with a database in this folder."""
     folder.mkdir()
-    settings = {"database": folder / "runs.db", "data_dir": folder}
+    settings = {"database": folder / "runs.db", "data_dir": folder, **more}
     if bars is not None:
         settings["feed"] = f"replay:{bars}"
     setup = SETUPS[name] if bars is not None else SIMULATED

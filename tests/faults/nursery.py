@@ -19,7 +19,6 @@ import os
 import random
 import select
 import signal
-import sqlite3
 import sys
 import time
 import traceback
@@ -35,7 +34,8 @@ from ticklane.app.settings import load_settings
 from ticklane.brokers.paper import PaperBroker
 from ticklane.core.errors import TicklaneError
 from ticklane.engine import messages
-from ticklane.storage import database, migrate  # noqa: F401
+from ticklane.storage import database, migrate, postgres  # noqa: F401
+from ticklane.storage.reading import open_reading
 
 LONGEST = 60.0  # seconds until a daemon that does not end by itself counts as hanging
 
@@ -96,8 +96,25 @@ class Trap:
                 die()
 
         database._transact = transacting
+        self._set_on_server()
         for verb in ("submit", "cancel", "replace"):
             setattr(PaperBroker, verb, self._sending(getattr(PaperBroker, verb)))
+
+    def _set_on_server(self):
+        """The same for PostgreSQL, whose commit is an exchange with the server."""
+        transact = postgres.PostgresDatabase._transact
+
+        async def transacting(database, writes):
+            if self.springs("before commit"):
+                die()
+            if self.springs("in commit"):
+                moment = random.Random(self.plan.number).uniform(0.0, 0.002)
+                asyncio.get_running_loop().call_later(moment, die)
+            await transact(database, writes)
+            if self.springs("after commit"):
+                die()
+
+        postgres.PostgresDatabase._transact = transacting
 
     def _count_down(self, statements):
         left = random.Random(self.plan.number).randint(1, statements)
@@ -210,14 +227,14 @@ def outcome(plan, lines, status):
     return Outcome(plan, was_killed and account is None, "lane" in told, error, account)
 
 
-def is_over(path):
+def is_over(place):
     """True when the run has ended: who is killed after that leaves nothing to go on with."""
-    with closing(sqlite3.connect(path)) as connection:
-        has_runs = "SELECT count(*) FROM sqlite_master WHERE name = 'runs'"
-        if not connection.execute(has_runs).fetchone()[0]:
+    if isinstance(place, Path) and not place.exists():
+        return False
+    with closing(open_reading(place)) as reading:
+        if "runs" not in reading.tables():
             return False
-        (ended,) = connection.execute("SELECT count(ended_ns) FROM runs").fetchone()
-        return ended > 0
+        return reading.fetch("SELECT count(ended_ns) FROM runs")[0][0] > 0
 
 
 def main(config, seed, kills):
@@ -231,7 +248,7 @@ def main(config, seed, kills):
         one = raise_one(settings, plan)
         done += one.was_killed
         print(json.dumps(one._asdict()), flush=True)
-        if one.error is not None or one.account is not None or is_over(settings.database_path):
+        if one.error is not None or one.account is not None or is_over(settings.store):
             return
 
 

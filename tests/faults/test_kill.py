@@ -21,7 +21,7 @@ from ticklane.app.settings import load_settings
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.instrument import Instrument
 from ticklane.core.order import public
-from ticklane.engine.desk import Tape
+from ticklane.engine.tape import Tape
 from ticklane.storage.reader import Reader
 from ticklane.storage.rows import trade_row
 

@@ -8,8 +8,8 @@ from storage_builders import START, a_whole_tick
 from ticklane.storage.service import StorageService
 
 
-async def main(path):
-    storage = StorageService(path)
+async def main(place):
+    storage = StorageService(place)
     recovered = await storage.begin_run("print", {}, START)
     number = recovered.order_count
     while True:

@@ -14,16 +14,17 @@ import ticklane.core
 from ticklane.core.market import SECOND, to_datetime
 from ticklane.storage.database import open_engine
 from ticklane.storage.reader import Reader
+from ticklane.storage.server import Server
 from ticklane.storage.service import StorageService
 
 HERE = Path(__file__).parent
 BACKEND = Path(ticklane.core.__file__).parents[2]
 
 
-def record_until_killed(path, count):
+def record_until_killed(place, count):
     """Let a process record, kill it after `count` durable ticks; return the last it told of."""
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "crash_child.py"), str(path)],
+        [sys.executable, str(HERE / "crash_child.py"), url_of(place)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(BACKEND), str(HERE)])},
@@ -35,13 +36,17 @@ def record_until_killed(path, count):
     return int(lines[-1])
 
 
+def url_of(place):
+    return place.url.reveal() if isinstance(place, Server) else str(place)
+
+
 def instants(rows, name):
     return [row[name] for row in rows]
 
 
-def whole_ticks(path):
+def whole_ticks(place):
     """How many ticks there are, after checking that each is in every table."""
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         created = instants(reader.orders(), "created_at")
         assert created == instants(reader.fills(), "filled_at")
         assert created == instants(reader.trades(), "closed_at")
@@ -56,18 +61,18 @@ def whole_ticks(path):
     return len(created)
 
 
-async def test_after_five_kills_every_tick_is_there_wholly_or_not_at_all(path):
+async def test_after_five_kills_every_tick_is_there_wholly_or_not_at_all(place):
     for _ in range(5):
-        last_told = record_until_killed(path, random.randint(1, 60))
+        last_told = record_until_killed(place, random.randint(1, 60))
 
-        assert whole_ticks(path) in (last_told, last_told + 1)
+        assert whole_ticks(place) in (last_told, last_told + 1)
 
-    async with StorageService(path) as storage:
+    async with StorageService(place) as storage:
         recovered = await storage.begin_run("print", {}, START)
     assert recovered.order_count == len(recovered.fills) == recovered.venue_marks["last"]
 
 
-async def test_a_reader_beside_the_writer_sees_whole_ticks_only(storage, path):
+async def test_a_reader_beside_the_writer_sees_whole_ticks_only(storage, place):
     await storage.record("r1", a_whole_tick(1))
 
     async def write():
@@ -77,7 +82,7 @@ async def test_a_reader_beside_the_writer_sees_whole_ticks_only(storage, path):
     writing = asyncio.create_task(write())
     seen = []
     while not writing.done():
-        seen.append(await asyncio.to_thread(counts, path))
+        seen.append(await asyncio.to_thread(counts, place))
     await writing
 
     assert all(len(set(found)) == 1 for found in seen)
@@ -85,9 +90,9 @@ async def test_a_reader_beside_the_writer_sees_whole_ticks_only(storage, path):
     assert len(seen) > 1
 
 
-def counts(path):
+def counts(place):
     """The number of rows in four tables, in one statement and so of one instant."""
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         query = "SELECT " + ", ".join(
             f"(SELECT count(*) FROM {table})" for table in ("orders", "fills", "trades", "equity")
         )

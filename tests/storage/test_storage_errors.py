@@ -192,7 +192,7 @@ def whole_ticks(path):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("postgresql://somewhere/db", "the database postgresql://... is not supported"),
+        ("mysql://me:secretword@somewhere/db", "the database mysql://... is not supported"),
         (":memory:", "':memory:' names no file"),
         ("", "'' names no file"),
         ("sqlite://", "'sqlite://' names no file"),
@@ -211,7 +211,7 @@ def test_paths_and_urls_name_the_same_file(tmp_path, monkeypatch):
 
     names = ["a?b %41.db", "sqlite:///a?b %41.db", f"sqlite+aiosqlite:///{tmp_path}/a?b %41.db"]
 
-    assert {StorageService(name).path for name in names} == {tmp_path / "a?b %41.db"}
+    assert {StorageService(name).place for name in names} == {tmp_path / "a?b %41.db"}
 
 
 async def test_a_path_with_odd_characters_is_taken_as_it_is(tmp_path):
@@ -223,7 +223,7 @@ async def test_a_path_with_odd_characters_is_taken_as_it_is(tmp_path):
         assert path.is_file()
 
 
-async def test_little_room_on_the_disk_is_told(storage):
+async def test_little_room_on_the_disk_is_told(storage, path):
     assert storage.free_space_warning() is None
 
     storage.minimum_free_bytes = 10**18

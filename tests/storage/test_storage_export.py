@@ -15,10 +15,10 @@ from ticklane.storage.reader import FIELDS, Reader
 
 
 @pytest.fixture
-async def reader(storage, path):
+async def reader(storage, place):
     for number in (1, 2):
         await storage.record("r1", a_whole_tick(number))
-    with Reader(path) as found:
+    with Reader(place) as found:
         yield found
 
 

@@ -27,7 +27,7 @@ from ticklane.storage.service import StorageService
 
 
 @pytest.fixture
-async def written(storage, path):
+async def written(storage, place):
     """Two strategies, three orders, three fills; the storage stays open beside the reader."""
     first, second, third = an_order(1), an_order(2, strategy="Hold", symbol="IBM"), an_order(3)
     events = [
@@ -43,7 +43,7 @@ async def written(storage, path):
         TickCompleted(START + SECOND),
     ]
     await storage.record("r1", events)
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         yield reader
 
 
@@ -138,25 +138,25 @@ async def test_runs_say_what_they_hold(storage, written):
     assert (second["end_reason"], second["ended_at"]) == ("end", "2023-11-14T22:14:20+00:00")
 
 
-async def test_without_a_run_the_newest_is_meant_even_the_eleventh(storage, path):
+async def test_without_a_run_the_newest_is_meant_even_the_eleventh(storage, place):
     for number in range(10):
         await storage.begin_run(f"other {number}", {}, START)
     await storage.record("r11", [born(an_order(1, run="r11"))])
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert reader.newest_run() == "r11"
         assert [order["id"] for order in reader.orders()] == ["r11-1"]
         assert reader.orders("r1") == []
 
 
-async def test_an_unknown_run_is_named_with_the_known_ones(storage, path):
-    with Reader(path) as reader, pytest.raises(StorageError, match="no run 'r9'; the runs are r1"):
+async def test_an_unknown_run_is_named_with_the_known_ones(storage, place):
+    with Reader(place) as reader, pytest.raises(StorageError, match="no run 'r9'; the runs are r1"):
         reader.orders("r9")
 
 
-async def test_a_database_without_runs_has_empty_answers(path):
-    async with StorageService(path):
-        with Reader(path) as reader:
+async def test_a_database_without_runs_has_empty_answers(place):
+    async with StorageService(place):
+        with Reader(place) as reader:
             assert reader.newest_run() is None
             assert reader.runs() == reader.orders() == reader.positions() == []
             assert len(reader.equity()[0]) == 0

@@ -30,50 +30,50 @@ async def record_hours(storage, count, step=HOUR, run="r1"):
     await storage.record(run, events)
 
 
-async def test_by_default_everything_is_kept(storage, path):
+async def test_by_default_everything_is_kept(storage, place):
     await record_hours(storage, 100)
 
     assert await storage.prune() == Pruned(equity=0, signals=0)
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert len(reader.equity()[0]) == len(reader.signals()) == 100
 
 
-async def test_old_equity_is_thinned_to_the_last_point_of_each_day(storage, path):
+async def test_old_equity_is_thinned_to_the_last_point_of_each_day(storage, place):
     await record_hours(storage, 24 * 5)
     storage.equity_keep = EquityKeep(days=2)
 
     await storage.prune()
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         kept = reader.equity()[1].tolist()
     newest_old = 24 * 3 - 1 - 1  # the last point more than two days older than the newest
     assert kept == [23.0, 47.0, newest_old, *range(newest_old + 1, 120)]
 
 
-async def test_old_equity_is_thinned_to_the_last_point_of_each_hour(storage, path):
+async def test_old_equity_is_thinned_to_the_last_point_of_each_hour(storage, place):
     await record_hours(storage, 48 * 4, step=HOUR // 4)
     storage.equity_keep = EquityKeep(days=1, then="hour")
 
     await storage.prune()
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         kept = reader.equity()[1].tolist()
     assert kept[:3] == [3.0, 7.0, 11.0]
     assert kept[-97:] == list(range(95, 192))
 
 
-async def test_signals_are_cut_by_age_and_by_number(storage, path):
+async def test_signals_are_cut_by_age_and_by_number(storage, place):
     await record_hours(storage, 100)
     storage.signals_keep = SignalsKeep(days=2)
     assert (await storage.prune()).signals == 51
     storage.signals_keep = SignalsKeep(rows=10)
     assert (await storage.prune()).signals == 39
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert [s["reason"] for s in reader.signals()] == [f"row {n}" for n in range(90, 100)]
 
 
-async def test_each_run_is_cut_by_its_own_newest_row(storage, path):
+async def test_each_run_is_cut_by_its_own_newest_row(storage, place):
     await storage.begin_run("other", {}, START)
     await record_hours(storage, 30 * 24)
     await record_hours(storage, 5, run="r2")
@@ -81,12 +81,12 @@ async def test_each_run_is_cut_by_its_own_newest_row(storage, path):
 
     await storage.prune()
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert len(reader.signals("r1")) == 20
         assert len(reader.signals("r2")) == len(reader.equity("r2")[0]) == 5
 
 
-async def test_pruning_much_lets_records_through_and_touches_nothing_else(storage, path):
+async def test_pruning_much_lets_records_through_and_touches_nothing_else(storage, place):
     await record_hours(storage, 3 * CHUNK)
     storage.signals_keep = SignalsKeep(rows=1)
 
@@ -95,7 +95,7 @@ async def test_pruning_much_lets_records_through_and_touches_nothing_else(storag
         await storage.record("r1", a_whole_tick(number))
     await pruning
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert len(reader.orders()) == len(reader.fills()) == len(reader.trades()) == 3
         assert len(reader.order_events(an_order(1).id)) == 1
         assert len(reader.signals()) <= 1 + 3
@@ -146,7 +146,7 @@ async def test_a_backup_while_records_are_written_is_of_one_instant(storage, pat
         assert run["orders"] == run["fills"] == run["trades"] == len(reader.signals())
 
 
-async def test_a_backup_replaces_nothing(storage, tmp_path):
+async def test_a_backup_replaces_nothing(storage, path, tmp_path):
     (tmp_path / "copy.db").write_text("precious")
 
     with pytest.raises(StorageError, match="exists already; choose another name"):
@@ -155,6 +155,6 @@ async def test_a_backup_replaces_nothing(storage, tmp_path):
     assert (tmp_path / "copy.db").read_text() == "precious"
 
 
-async def test_a_backup_to_nowhere_is_refused(storage, tmp_path):
+async def test_a_backup_to_nowhere_is_refused(storage, path, tmp_path):
     with pytest.raises(StorageError, match="of the backup does not exist"):
         await storage.backup(tmp_path / "nowhere" / "copy.db")

@@ -43,8 +43,8 @@ from ticklane.storage.service import StorageService
 NUMBERS = ["0.00000001", "123456789012345678901234567.89", "1E+3", "1.10", "-0.5", "3E-30"]
 
 
-async def test_a_new_run_begins_empty_and_is_named_r1(path):
-    async with StorageService(path) as storage:
+async def test_a_new_run_begins_empty_and_is_named_r1(place):
+    async with StorageService(place) as storage:
         recovered = await storage.begin_run("print", {"cash": 1}, START, fresh=False)
 
     assert recovered == Recovered("r1", started_ns=START, installation=recovered.installation)
@@ -79,12 +79,12 @@ async def test_a_run_that_was_stopped_is_resumed(storage, resumed, reason):
     assert (await resumed(storage)).is_resumed
 
 
-async def test_a_fresh_run_ends_the_unfinished_one_for_good(storage, resumed, path):
+async def test_a_fresh_run_ends_the_unfinished_one_for_good(storage, resumed, place):
     fresh = await resumed(storage, fresh=True)
     after = await resumed(storage)
 
     assert (fresh.run_id, fresh.is_resumed, after.run_id) == ("r2", False, "r2")
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert [run["end_reason"] for run in reader.runs()] == ["fresh", None]
 
 
@@ -157,7 +157,7 @@ async def test_legs_are_found_when_their_parent_is_done(storage, resumed):
     assert (found.id, found.parent_id) == ("r1-2", "r1-1")
 
 
-async def test_an_order_that_moves_twice_in_one_record_is_written_once_as_it_is_last(storage, path):
+async def test_an_order_that_moves_twice_in_one_record_is_written_as_it_is_last(storage, place):
     order = an_order()
     steps = [born(order), moved(order, STATUS.ACKED)]
     order.filled_quantity = Decimal(10)
@@ -165,7 +165,7 @@ async def test_an_order_that_moves_twice_in_one_record_is_written_once_as_it_is_
 
     await storage.record("r1", steps)
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         (found,) = reader.orders()
         assert (found["status"], found["filled_quantity"]) == ("FILLED", "10")
         lines = [(e["from_status"], e["to_status"]) for e in reader.order_events("r1-1")]
@@ -180,12 +180,12 @@ async def test_a_late_fill_opens_a_closed_order_again(storage, resumed):
     assert [found.id for found in (await resumed(storage)).orders] == ["r1-1"]
 
 
-async def test_the_reason_of_a_refusal_is_kept(storage, path):
+async def test_the_reason_of_a_refusal_is_kept(storage, place):
     order = an_order(status=STATUS.DENIED, quantity="0")
     order.reason_code, order.reason = Refusal("self_cross", "it would cross r1-9.")
     await storage.record("r1", [a_signal(order, *Refusal("self_cross", "no.")), born(order)])
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert reader.orders()[0]["reason"] == "it would cross r1-9."
         assert reader.signals()[0]["reason_code"] == "self_cross"
 
@@ -252,17 +252,17 @@ async def test_state_cursor_and_venue_marks_are_the_last_ones(storage, resumed):
     assert (recovered.cursor_ns, recovered.venue_marks) == (START + 2, {"trail": ["101.5"]})
 
 
-async def test_the_last_equity_at_an_instant_counts(storage, path):
+async def test_the_last_equity_at_an_instant_counts(storage, place):
     await storage.record("r1", [EquityMarked(START, 1.0, Decimal("0.10"))])
     await storage.record("r1", [EquityMarked(START, 2.5, Decimal("0.20"))])
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         times, equity = reader.equity()
         assert (times.tolist(), equity.tolist()) == ([START], [2.5])
         assert reader.equity_rows()[0]["cash"] == "0.20"
 
 
-async def test_a_malformed_wish_and_a_fault_are_rows_in_signals(storage, path):
+async def test_a_malformed_wish_and_a_fault_are_rows_in_signals(storage, place):
     wish = SignalGiven("Trend", START, None, "{'x': 1}", None, "malformed", "no symbol.")
     await storage.record(
         "r1",
@@ -273,7 +273,7 @@ async def test_a_malformed_wish_and_a_fault_are_rows_in_signals(storage, path):
         ],
     )
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         found = [(s["reason_code"], s["reason"], s["symbol"]) for s in reader.signals()]
     assert found == [
         ("malformed", "no symbol.", None),
@@ -345,17 +345,17 @@ async def test_records_at_the_same_time_take_turns(storage, resumed):
     assert recovered.order_count == len(recovered.fills) == 20
 
 
-async def test_words_that_are_no_unicode_do_not_stop_the_record(storage, path):
+async def test_words_that_are_no_unicode_do_not_stop_the_record(storage, place):
     order = an_order(tag="caf\u00e9 \ud800", symbol="\udfff")
     await storage.record("r1", [a_signal(order, "x", "\ud800"), born(order)])
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         assert reader.orders()[0]["tag"] == "caf\u00e9 ?"
         assert (reader.signals()[0]["reason"], reader.signals()[0]["symbol"]) == ("?", "?")
 
 
-async def test_a_cancelled_close_closes_all_the_same(path):
-    storage = StorageService(path)
+async def test_a_cancelled_close_closes_all_the_same(place):
+    storage = StorageService(place)
     await storage.open()
     task = asyncio.create_task(storage.close())
     await asyncio.sleep(0)
@@ -365,7 +365,7 @@ async def test_a_cancelled_close_closes_all_the_same(path):
 
     await storage.close()
 
-    async with StorageService(path):
+    async with StorageService(place):
         pass
 
 
@@ -374,12 +374,12 @@ async def test_marks_that_are_no_json_are_refused(storage):
         await storage.record("r1", [TickCompleted(START, {"trail": Decimal(1)})])
 
 
-async def test_a_config_of_any_python_values_is_kept_for_people(path):
-    async with StorageService(path) as storage:
+async def test_a_config_of_any_python_values_is_kept_for_people(place):
+    async with StorageService(place) as storage:
         await storage.begin_run("a", {"cash": Decimal("1.5"), "when": {1}}, START, False)
         await storage.begin_run("b", {(1, 2): "a key that JSON does not know"}, START, False)
 
-    with Reader(path) as reader:
+    with Reader(place) as reader:
         configs = [run["config"] for run in reader.runs()]
     assert configs[0] == {"cash": "1.5", "when": "{1}"}
     assert "a key" in configs[1]
@@ -406,8 +406,8 @@ async def test_open_and_close_may_be_called_again(path):
     await storage.close()
 
 
-async def test_a_closed_storage_says_so(path):
-    storage = StorageService(path)
+async def test_a_closed_storage_says_so(place):
+    storage = StorageService(place)
 
     with pytest.raises(StorageError, match=r"is not open; call open\(\) or begin_run\(\) first"):
         await storage.record("r1", [])

@@ -23,7 +23,7 @@ from ticklane.core.position import Trade
 from ticklane.data.dates import span_of
 from ticklane.data.feeds import ReplayFeed
 from ticklane.engine.collector import resting_collector
-from ticklane.engine.desk import Tape
+from ticklane.engine.tape import Tape
 from ticklane.interfaces import Calendar, StrategyInterface, check_strategy
 from ticklane.risk.manager import Rule
 from ticklane.risk.sizing import Sizing

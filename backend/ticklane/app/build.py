@@ -23,11 +23,13 @@ from ticklane.core.costs import (
 from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument
 from ticklane.core.market import SECOND, Timeframe
+from ticklane.core.symbols import normal_symbol
 from ticklane.engine.runner import StrategyRunner as Lane
 from ticklane.interfaces import BrokerInterface, Calendar, Clock, Feed, StrategyInterface
 
 if TYPE_CHECKING:
     from ticklane.app.settings import Settings
+    from ticklane.risk.manager import Rule
     from ticklane.storage.service import StorageService
 
 
@@ -63,6 +65,9 @@ def find_calendar(calendar: Any) -> Calendar | None:
 
 def build_runner(settings: Settings, storage: StorageService | None = None) -> StrategyRunner:
     """Wire what the settings say. Raises ConfigError, DataError and StrategyError."""
+    from ticklane.app.alpaca import check_start, usual_calendar
+
+    check_start(settings)
     strategies = make_strategies(settings)
     calendar = find_calendar(settings.calendar)
     symbols = tuple(dict.fromkeys(symbol for one in strategies for symbol in one.symbols))
@@ -74,12 +79,15 @@ def build_runner(settings: Settings, storage: StorageService | None = None) -> S
         clock=clock,
         tick_interval=settings.interval,
         sizing=settings.sizing or None,
+        limits=make_limits(settings),
+        signal_ttl=read_duration(settings.signal_ttl, "signal_ttl") or 60.0,
         fresh=settings.fresh,
         cancel_on_stop=settings.cancel_on_stop,
         run_config={"feed_source": settings.feed, "seed": settings.seed},
     )
     for block, strategy in zip(settings.strategy, strategies, strict=True):
-        runner.load_strategy(strategy, block.interval, block.calendar or calendar, cash=block.cash)
+        market = block.calendar or calendar or usual_calendar(settings, strategy.symbols)
+        runner.load_strategy(strategy, block.interval, market, cash=block.cash)
     return runner
 
 
@@ -92,9 +100,13 @@ def make_strategies(settings: Settings) -> list[StrategyInterface]:
             "no strategy is configured; name one with --strategy or in a [[strategy]] block of "
             "the config file."
         )
+    from ticklane.app.alpaca import uses_alpaca
+
     made = []
     for block in settings.strategy:
         symbols = block.symbols or feed_symbols(settings)
+        if uses_alpaca(settings):  # which knows BTC/USD by other names as well
+            symbols = list(dict.fromkeys(map(normal_symbol, symbols)))
         config = {"symbols": symbols, **block.parameters}
         if block.name is not None:
             config["name"] = block.name
@@ -104,23 +116,27 @@ def make_strategies(settings: Settings) -> list[StrategyInterface]:
 
 def feed_symbols(settings: Settings) -> list[str]:
     """The symbols that the configured feed tells of itself."""
-    source = _recorded(settings.feed)
+    source = None if settings.feed == "alpaca" else _recorded(settings.feed)
     if source is None:
         raise ConfigError(
             "symbols are missing; name them with --symbols or in the [[strategy]] block."
         )
+    from ticklane.app.prices import catalog_symbols
     from ticklane.data.files import load_bars
 
-    return list(load_bars(source, timeframe=settings.timeframe)[0])
+    return catalog_symbols(source) or list(load_bars(source, timeframe=settings.timeframe)[0])
 
 
 def make_feed(
     settings: Settings, symbols: tuple[str, ...], calendar: Calendar | None
 ) -> tuple[Feed, Clock | None]:
     """The feed and, where it runs in real time, the machine's clock."""
+    from ticklane.app.alpaca import make_alpaca_feed, uses_alpacas_prices
     from ticklane.app.prices import read_prices
     from ticklane.data.feeds import ReplayFeed, SimulatedFeed
 
+    if uses_alpacas_prices(settings):
+        return make_alpaca_feed(settings, symbols, calendar)
     source = _recorded(settings.feed)
     if source is not None:
         bars, step, label = read_prices(source, symbols, settings.timeframe, calendar)
@@ -144,33 +160,63 @@ def _recorded(feed: str) -> str | None:
     if feed == "simulated":
         return None
     kind, _, rest = feed.partition(":")
-    if kind == "sample" and rest:
+    if kind in ("sample", "catalog") and rest:
         return feed
     if kind == "replay" and rest:
         return rest
-    raise ConfigError(f"feed is {feed!r}, but must be simulated, sample:AAPL or replay:PATH.")
+    raise ConfigError(
+        f"feed is {feed!r}, but must be simulated, alpaca, sample:AAPL or replay:PATH."
+    )
+
+
+def make_limits(settings: Settings) -> tuple[Rule, ...]:
+    """The limits before each order: by default those of `safe` wherever Alpaca is used."""
+    from ticklane.app.alpaca import uses_alpaca
+    from ticklane.risk.rules import read_limits
+
+    default = "safe" if uses_alpaca(settings) else "none"
+    if settings.limits is None or isinstance(settings.limits, str):
+        return read_limits(settings.limits or default)
+    changes = dict(settings.limits)
+    return read_limits(changes.pop("profile", default), changes)
 
 
 def make_broker(
     settings: Settings, symbols: tuple[str, ...], calendar: Calendar | None
 ) -> BrokerInterface:
-    """The paper broker with the configured costs, slippage and rules."""
+    """The account at Alpaca, or the paper broker with the configured costs and slippage."""
     from ticklane.brokers.paper import PaperBroker
 
-    name = calendar.name if calendar is not None else None
+    if settings.broker == "alpaca":
+        from ticklane.app.alpaca import make_alpaca_broker
+
+        return make_alpaca_broker(settings, symbols)
+    instruments = make_instruments(settings, symbols, calendar)
+    names = {one.calendar for one in instruments if one.calendar is not None}
     return PaperBroker(
         settings.cash,
         costs=read_costs(settings.costs),
         slippage=read_slippage(settings.slippage),
         latency=timedelta(seconds=settings.latency),
         allow_short=settings.allow_short,
-        instruments=[
-            Instrument(symbol=symbol, currency=settings.currency, calendar=name)
-            for symbol in symbols
-        ],
-        calendars=[calendar] if calendar is not None else (),
+        instruments=instruments,
+        calendars=[one for name in sorted(names) if (one := find_calendar(name)) is not None],
         currency=settings.currency,
     )
+
+
+def make_instruments(
+    settings: Settings, symbols: tuple[str, ...], calendar: Calendar | None
+) -> list[Instrument]:
+    """With prices of Alpaca its own instruments and rules, else plain ones."""
+    from ticklane.app.alpaca import alpaca_instruments, uses_alpacas_prices
+
+    if uses_alpacas_prices(settings):
+        return alpaca_instruments(settings, symbols)
+    name = calendar.name if calendar is not None else None
+    return [
+        Instrument(symbol=symbol, currency=settings.currency, calendar=name) for symbol in symbols
+    ]
 
 
 def read_costs(given: Mapping[str, Decimal]) -> Costs | None:
@@ -213,7 +259,7 @@ def _shown(given: Mapping[str, Decimal]) -> str:
     return ", ".join(f"{key}={value}" for key, value in given.items())
 
 
-def read_duration(value: str | float | None) -> float | None:
+def read_duration(value: str | float | None, name: str = "duration") -> float | None:
     """Turn "60s", "5m" or a number of seconds into seconds."""
     if value is None or value == "":
         return None
@@ -226,7 +272,5 @@ def read_duration(value: str | float | None) -> float | None:
         except ConfigError:
             seconds = 0.0
     if seconds <= 0:
-        raise ConfigError(
-            f"duration is {value!r}, but must be seconds or a text such as 60s or 5m."
-        )
+        raise ConfigError(f"{name} is {value!r}, but must be seconds or a text such as 60s or 5m.")
     return seconds

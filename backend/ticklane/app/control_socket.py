@@ -34,6 +34,10 @@ _PROBE_SECONDS = 1.0
 _HOME = "ticklane-"
 
 
+class NoDaemon(ConfigError):
+    """There is no daemon to ask."""
+
+
 def socket_path(database: Path | str) -> Path:
     """Where the socket of a database is found: beside it, its name and `.sock`.
 
@@ -207,7 +211,7 @@ def _exchange(database: Path | str, request: bytes, deadline: float) -> bytes:
         except (TimeoutError, BlockingIOError):
             raise
         except OSError:
-            raise ConfigError(
+            raise NoDaemon(
                 f"no daemon is running on {database}; start one with `ticklane run`."
             ) from None
         connection.sendall(request)

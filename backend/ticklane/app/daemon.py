@@ -7,17 +7,23 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from ticklane.app.build import StrategyRunner, build_runner, read_duration
-from ticklane.app.control_socket import ControlSocket
+from ticklane.app.control_thread import ControlThread
+from ticklane.app.doors import doors_of, first_of, instead_of
+from ticklane.app.environment import environment
 from ticklane.app.event_log import EventLog
-from ticklane.app.settings import Settings, environment
+from ticklane.app.settings import Settings
 from ticklane.app.systemd import notify, notify_status, watchdog_interval
+from ticklane.app.waiting import open_patiently
+from ticklane.clock import SystemClock
 from ticklane.core.errors import StorageError, TicklaneError
 from ticklane.core.market import to_datetime
+from ticklane.engine.collector import quick_collector
+from ticklane.storage.halt_file import HaltFile
 from ticklane.storage.reader import Reader
 from ticklane.storage.retention import EquityKeep, SignalsKeep
 from ticklane.storage.service import StorageService
@@ -29,8 +35,7 @@ Watch = Callable[[StrategyRunner], Any]
 
 
 def make_storage(settings: Settings) -> StorageService:
-    """The database of the settings; its folder is made when it is the default one."""
-    path = settings.database_path
+    """The database of the settings; the data folder is made when it is used."""
     if settings.database is None:
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -41,7 +46,7 @@ def make_storage(settings: Settings) -> StorageService:
             ) from None
     equity, signals = settings.keep_equity_days, settings.keep_signals_days
     return StorageService(
-        path,
+        settings.store,
         equity_keep=EquityKeep(equity) if equity else None,
         signals_keep=SignalsKeep(days=signals) if signals else None,
     )
@@ -59,12 +64,18 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
     runner = build_runner(settings, storage)
     runner.bus.subscribe(EventLog(runner))
     async with AsyncExitStack() as stack:
-        stack.enter_context(_Signals(runner))
+        sign = HaltFile(settings.database_path)
+        runner.halt_sign = sign
+        stack.enter_context(_Signals(runner, sign))
         stack.push_async_callback(storage.close)
-        await storage.open()
-        await stack.enter_async_context(ControlSocket(settings.database_path, _doors(runner)))
+        await open_patiently(storage, environment())
+        door = ControlThread(
+            settings.database_path, doors_of(runner), first_of(sign), instead_of(runner, sign)
+        )
+        await stack.enter_async_context(door)
         await runner.start()
         stack.push_async_callback(runner.stop)
+        stack.enter_context(quick_collector())
         if watch is not None:
             await stack.enter_async_context(watch(runner))
         await stack.enter_async_context(_attended(runner, storage, seconds))
@@ -78,18 +89,28 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
 
 
 def _greeting(runner: StrategyRunner, settings: Settings) -> str:
+    restricted = [one for one in runner.trading.restrictions.values() if one.is_latched]
+    if restricted:
+        state = f"trading is {runner.trading.state()}: {restricted[0].sentence.rstrip('.')}; "
+        return state + "`ticklane release --reason ...` lets it go on; " + _place(runner, settings)
+    return _place(runner, settings)
+
+
+def _place(runner: StrategyRunner, settings: Settings) -> str:
     label = f" [{runner.feed.label}]" if runner.feed and runner.feed.label else ""
     what = f"run {runner.run_id} is up"
     if runner.is_resumed:
         what = f"run {runner.run_id} goes on from {to_datetime(runner.now_ns):%Y-%m-%d %H:%M:%S}"
-    return f"{what}{label}, database {settings.database_path}{_left_behind(runner, settings)}"
+    money = f", REAL MONEY of account {settings.account}" if settings.mode == "live" else ""
+    place = f"database {settings.store}{_left_behind(runner, settings)}"
+    return f"{what}{label}{money}, {place}"
 
 
 def _left_behind(runner: StrategyRunner, settings: Settings) -> str:
     """A run with another configuration that is not finished: say so, or its book seems lost."""
     if runner.is_resumed:
         return ""
-    with Reader(settings.database_path) as reader:
+    with Reader(settings.store) as reader:
         older = [run["id"] for run in reader.runs() if not run["ended_at"]]
     others = [run_id for run_id in older if run_id != runner.run_id]
     if not others:
@@ -97,41 +118,15 @@ def _left_behind(runner: StrategyRunner, settings: Settings) -> str:
     return f" (the configuration is new: {others[-1]} stays unfinished and goes on with its own)"
 
 
-def _doors(runner: StrategyRunner) -> dict[str, Callable[..., Awaitable[Any]]]:
-    """What the control socket may ask for."""
-
-    async def status() -> dict[str, Any]:
-        return {**runner.get_status().to_dict(), "pid": os.getpid()}
-
-    async def pause(strategy: str | None = None) -> str:
-        await runner.pause(strategy)
-        return f"{strategy or 'all strategies'}: paused"
-
-    async def resume(strategy: str | None = None) -> str:
-        await runner.resume(strategy)
-        return f"{strategy or 'all strategies'}: running"
-
-    async def cancel(order: str) -> str:
-        await runner.cancel(order)
-        return f"{order}: cancel sent"
-
-    async def close(symbol: str, strategy: str | None = None) -> str:
-        await runner.close_position(symbol, strategy)
-        return f"{symbol}: closing"
-
-    async def stop() -> str:
-        runner.request_stop("operator")
-        return "stopping"
-
-    doors = (status, pause, resume, cancel, close, stop)
-    return {door.__name__: door for door in doors}
-
-
 class _Signals:
-    """SIGTERM and SIGINT end the run in order, and by force when that takes too long."""
+    """SIGTERM and SIGINT end the run in order, and by force when that takes too long.
 
-    def __init__(self, runner: StrategyRunner) -> None:
-        self._runner = runner
+    SIGUSR1 sets the kill switch. Its handler runs between two steps of whatever Python code is
+    being run, so also of a strategy that does not return.
+    """
+
+    def __init__(self, runner: StrategyRunner, sign: HaltFile) -> None:
+        self._runner, self._sign = runner, sign
         self._before: dict[int, Any] = {}
         self._deadline: threading.Timer | None = None
 
@@ -140,12 +135,20 @@ class _Signals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._stop)
+            self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._halt)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self._deadline is not None:
             self._deadline.cancel()
+
+    def _halt(self, _number: int, _frame: object) -> None:
+        try:
+            self._sign.set("signal SIGUSR1", SystemClock().now_ns())
+        except TicklaneError as error:
+            _log.error("%s", error)
+        self._loop.call_soon_threadsafe(self._runner.request_halt, "signal SIGUSR1")
 
     def _stop(self, _number: int, _frame: object) -> None:
         if self._deadline is None:
@@ -166,7 +169,7 @@ async def _attended(
     runner: StrategyRunner, storage: StorageService, seconds: float | None
 ) -> AsyncIterator[None]:
     """Whatever goes on beside the lane: the end of the duration, systemd, chores."""
-    jobs = [_chores(storage)]
+    jobs = [_chores(storage), _end_when_lost(runner, storage)]
     if seconds is not None:
         jobs.append(_end_after(runner, seconds))
     interval = watchdog_interval(environment())
@@ -184,6 +187,13 @@ async def _attended(
 async def _end_after(runner: StrategyRunner, seconds: float) -> None:
     await asyncio.sleep(seconds)
     runner.request_stop("end")
+
+
+async def _end_when_lost(runner: StrategyRunner, storage: StorageService) -> None:
+    """Without its database the daemon ends: the lock is gone too, and another may take over."""
+    runner.error = str(await storage.wait_lost())
+    _log.error("%s", runner.error)
+    runner.request_stop("shutdown")
 
 
 async def _ping(runner: StrategyRunner, interval: float) -> None:

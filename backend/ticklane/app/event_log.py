@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from ticklane.app.build import StrategyRunner
-from ticklane.core.events import Event, FillBooked, OrderMoved, RunStopped, SignalGiven
+from ticklane.core.events import (
+    Event,
+    FillBooked,
+    OrderMoved,
+    Reconciled,
+    RestrictionChanged,
+    RunStopped,
+    SignalGiven,
+)
 from ticklane.core.money import plain
 from ticklane.core.order import Fill, Order, OrderStatus
 
@@ -21,9 +31,11 @@ class EventLog:
 
     def __call__(self, event: Event) -> None:
         """Write a line where the event is worth one."""
+        if isinstance(event, RestrictionChanged):
+            return  # logged at once, not only when it is durable
         text = told(event, self._runner.feed.label if self._runner.feed else "")
         if text is not None:
-            is_news = isinstance(event, FillBooked | RunStopped)
+            is_news = isinstance(event, FillBooked | RunStopped) or _is_agreed(event)
             _log.log(logging.INFO if is_news else logging.WARNING, "%s", text)
 
 
@@ -38,9 +50,43 @@ def told(event: Event, label: str) -> str | None:
         return _refused(event.order)
     if isinstance(event, SignalGiven) and event.order is None and event.reason:
         return f"{event.strategy}: {event.reason}"
+    if isinstance(event, RestrictionChanged):
+        return _restricted(event)
+    if isinstance(event, Reconciled):
+        return _compared(event.report)
     if isinstance(event, RunStopped):
         return f"run {event.run_id} stopped ({event.reason})"
     return None
+
+
+def _restricted(event: RestrictionChanged) -> str:
+    one = event.restriction
+    what = f"trading of {one.symbol}" if one.symbol else "trading"
+    if event.is_set:
+        return f"{what} is {one.state}: {one.sentence}"
+    return f"{what}: {one.code} is over ({event.by})"
+
+
+def _is_agreed(event: Event) -> bool:
+    """A comparison with the venue in which all added up."""
+    return isinstance(event, Reconciled) and not event.report.get("differs")
+
+
+def _compared(report: Mapping[str, Any]) -> str | None:
+    """What a comparison with the venue has shown, where somebody waits for it or has to act."""
+    adopted, differs = report.get("adopted") or (), report.get("differs") or ()
+    if report.get("why") != "start" and not adopted and not differs:
+        return None
+    parts = [
+        f"{name}: {'; '.join(str(line).rstrip('.') for line in lines)}"
+        for name, lines in (
+            ("found", report.get("found") or ()),
+            ("taken over", adopted),
+            ("differs", differs),
+        )
+        if lines
+    ]
+    return f"compared with the venue ({report.get('why', 'asked')}): {'. '.join(parts)}"
 
 
 def _filled(fill: Fill, label: str) -> str:

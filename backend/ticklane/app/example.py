@@ -61,7 +61,7 @@ def _settings(fresh: bool, replay_seconds: float | None) -> Settings:
 
 
 def _report(console: Console, runner: StrategyRunner, settings: Settings) -> None:
-    database = settings.database_path
+    database = settings.store
     result = run_result(runner, database)
     console.print()
     console.print(result.summary(), highlight=False, markup=False)

@@ -47,7 +47,9 @@ def next_commands(directory: Path) -> tuple[str, ...]:
 
 def _files() -> Iterator[tuple[str, str]]:
     for file in sorted(TEMPLATES.glob(f"*{_ENDING}")):
-        yield file.name.removesuffix(_ENDING), file.read_text("utf-8")
+        name = file.name.removesuffix(_ENDING)
+        # Builds of packages leave out files that begin with a dot.
+        yield name.replace("dot-", ".", 1), file.read_text("utf-8")
 
 
 def _take_back(directory: Path, made: list[Path], is_new: bool) -> None:

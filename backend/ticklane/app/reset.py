@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from ticklane.core.events import RunStopped
 from ticklane.core.market import to_ns
 from ticklane.storage.reader import Reader
+from ticklane.storage.server import Place
 
 
-async def end_runs(database: Path, confirm: Callable[[list[str]], object]) -> list[str]:
+async def end_runs(database: Place, confirm: Callable[[list[str]], object]) -> list[str]:
     """End every unfinished run at the last instant it has seen; returns their ids.
 
     `confirm` is called with the ids, if there are any, before anything is written, and may raise
@@ -30,7 +30,7 @@ async def end_runs(database: Path, confirm: Callable[[list[str]], object]) -> li
     return [run for run, _ in found]
 
 
-def _unfinished(database: Path) -> list[tuple[str, int]]:
+def _unfinished(database: Place) -> list[tuple[str, int]]:
     with Reader(database) as reader:
         return [
             (run["id"], to_ns(datetime.fromisoformat(run["cursor_at"] or run["started_at"])))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,10 @@ from ticklane.core.order import Fill
 from ticklane.core.portfolio import Book
 from ticklane.core.position import Trade
 from ticklane.storage.reader import Reader
+from ticklane.storage.server import Place
 
 
-def run_result(runner: StrategyRunner, database: Path) -> BacktestResult:
+def run_result(runner: StrategyRunner, database: Place) -> BacktestResult:
     """What the whole run has led to, before and after any restart, read back from its journal."""
     assert runner.feed is not None
     with Reader(database) as reader:

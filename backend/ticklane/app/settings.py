@@ -1,19 +1,26 @@
-"""Settings: flags, environment, .env and TOML file, in this order; the only reader of os.environ.
+"""Settings: flags, environment, credential files, .env and TOML file, in this order.
 
-`.env.example` lists what is here; a test compares both.
+`.env.example` lists what is here; a test compares both. Keys of brokers are no settings: they are
+read where a broker is made (`app/account.py`) and stand in nothing that is kept or shown.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    PrivateAttr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,12 +28,21 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from ticklane.app.environment import ALIASES, everything
 from ticklane.core.errors import ConfigError
+from ticklane.core.secret import HIDDEN, Secret
+from ticklane.storage.server import Place, place_of
 
 CONFIG_FILE = "ticklane.toml"
-ENV_FILE = ".env"
-KEYS = ("ALPACA_API_KEY", "ALPACA_API_SECRET")  # of a broker; their values are never shown
-Environment = Mapping[str, str]
+
+
+def _secret(given: Any) -> Secret:
+    if not isinstance(given, str | Secret):
+        raise ValueError("must be a text")
+    return given if isinstance(given, Secret) else Secret(given)
+
+
+SecretText = Annotated[Secret, PlainValidator(_secret), PlainSerializer(lambda _: HIDDEN)]
 
 
 class StrategySettings(BaseModel):
@@ -58,7 +74,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("ticklane-data"), description="database, logs and reports")
     database: Path | None = Field(None, description="the database (default: in data_dir)")
-    broker: Literal["paper"] = Field("paper", description="where orders go")
+    database_url: SecretText | None = Field(
+        None, description="a PostgreSQL database instead: postgresql://user:password@host/name"
+    )
+    broker: Literal["paper", "alpaca"] = Field("paper", description="where orders go")
+    mode: Literal["paper", "live"] = Field("paper", description="play money, or real money")
+    account: str | None = Field(None, description="number of the account at the broker")
     cash: Decimal = Field(Decimal(100_000), gt=0, description="starting cash of the paper account")
     currency: str = Field("USD", description="account currency")
     allow_short: bool = Field(False, description="permit short sales")
@@ -78,7 +99,24 @@ class Settings(BaseSettings):
     sizing: dict[str, Decimal] = Field(
         default_factory=dict, description='{"quantity": 10}, {"notional": 5000} or {"percent": 20}'
     )
-    feed: str = Field("simulated", description="simulated, sample:AAPL or replay:PATH")
+    limits: str | dict[str, Any] | None = Field(
+        None, description='"safe", "none", or a table of limits (default: safe at a real broker)'
+    )
+    signal_ttl: str | float = Field(
+        "60s", description="an order that could not be sent for this time is not sent any more"
+    )
+    extended_hours: bool = Field(
+        False, description="send day limit orders of stocks for the extended sessions too"
+    )
+    rearm_protection: bool = Field(
+        False, description="place stops and targets of a bracket anew when they ended with the day"
+    )
+    feed: str = Field(
+        "simulated", description="simulated, alpaca, sample:AAPL, catalog:AAPL or replay:PATH"
+    )
+    data_feed: Literal["iex", "sip", "delayed_sip"] = Field(
+        "iex", description="which stock prices of Alpaca; sip needs a subscription"
+    )
     speed: float | None = Field(None, gt=0, description="pace of the feed against recorded time")
     replay_seconds: float | None = Field(
         None, gt=0, description="pace a whole recorded feed to so many seconds"
@@ -97,11 +135,22 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_json: bool = Field(False, description="one JSON object a line")
     strategy: list[StrategySettings] = Field(default_factory=list, description="what to run")
+    _is_live_confirmed: bool = PrivateAttr(default=False)
+
+    @property
+    def is_live_confirmed(self) -> bool:
+        """Whether this start was given `--live`; no file and no variable can say so."""
+        return self._is_live_confirmed
 
     @property
     def database_path(self) -> Path:
-        """Where the database is."""
+        """The database file; with a server, what the files beside it are called after."""
         return self.database or self.data_dir / "ticklane.db"
+
+    @property
+    def store(self) -> Place:
+        """Where runs are recorded: on the server of `database_url`, else in the file."""
+        return place_of(self.database_url) if self.database_url else self.database_path
 
     @classmethod
     def settings_customise_sources(
@@ -116,19 +165,26 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-def load_settings(config: str | Path | None = None, **flags: Any) -> Settings:
+def load_settings(
+    config: str | Path | None = None, *, live: bool = False, **flags: Any
+) -> Settings:
     """Read the settings; flags that are None count as not given.
 
     `config` is a TOML file; without it `ticklane.toml` of the working directory is used when it
-    is there. Relative paths in a file are relative to it. Raises ConfigError.
+    is there. Relative paths in a file are relative to it. `live` is the switch `--live` of a
+    command line: one of three things that real money needs. Raises ConfigError.
     """
     given = read_config(config)
     given.update(_from_environment())
     given.update({name: value for name, value in flags.items() if value is not None})
+    if flags.get("database") is not None:
+        given.pop("database_url", None)  # a file that was asked for by name
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
+    settings._is_live_confirmed = live
+    return settings
 
 
 def read_config(config: str | Path | None = None) -> dict[str, Any]:
@@ -152,17 +208,6 @@ def read_config(config: str | Path | None = None) -> dict[str, Any]:
     return given
 
 
-def environment() -> Environment:
-    """The process environment, for systemd's protocol."""
-    return os.environ
-
-
-def present_keys() -> dict[str, bool]:
-    """Which keys of brokers are set in the environment or in .env; never what they are."""
-    merged = _merged_environment()
-    return {name: bool(merged.get(name)) for name in KEYS}
-
-
 def _beside(config: Path, feed: str) -> str:
     """The recorded prices of a config file are looked for beside it."""
     kind, colon, path = feed.partition(":")
@@ -171,27 +216,18 @@ def _beside(config: Path, feed: str) -> str:
     return f"{kind}{colon}{config.parent / Path(path).expanduser()}"
 
 
-def _merged_environment() -> dict[str, str]:
-    """The environment, which wins over a .env file; what is empty counts as not set."""
-    from dotenv import dotenv_values
-
-    try:
-        merged = {**dotenv_values(ENV_FILE), **os.environ}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the file {ENV_FILE} cannot be read ({_why(error)}).") from None
-    return {name: value for name, value in merged.items() if value}
-
-
 def _from_environment() -> dict[str, Any]:
     """The TICKLANE_ variables as settings."""
-    merged = _merged_environment()
     known = {f"TICKLANE_{name}".upper() for name in Settings.model_fields}
-    for name in merged:
-        is_ours = name.upper().startswith("TICKLANE_")
-        if is_ours and name.upper().split("__")[0] not in known:
+    ours = {}
+    for name, given in everything().items():
+        if not name.startswith("TICKLANE_") or name in _FILES:
+            continue
+        if name.split("__")[0] not in known:
             raise ConfigError(f"the variable {name} is unknown; .env.example lists the known ones.")
+        ours[name.lower()] = given.read()
     source = EnvSettingsSource(Settings, env_prefix="TICKLANE_", env_nested_delimiter="__")
-    source.env_vars = {name.lower(): value for name, value in merged.items()}
+    source.env_vars = ours
     try:
         return source()
     except ValueError as error:
@@ -220,16 +256,26 @@ def _why(error: OSError | UnicodeDecodeError) -> str:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     where = _where(first["loc"])
+    if first["loc"][0] in _NO_SETTINGS:
+        return (
+            f"{first['loc'][0]} is no setting of a config file; keys stand in .env, the "
+            "environment or a credential file."
+        )
     if first["type"] == "extra_forbidden":
         known = ", ".join(sorted(Settings.model_fields))
         return f"the setting {where} is unknown; known are {known}."
     if first["type"] == "missing":
         return f"the setting {where} is missing."
+    if first["loc"][0] in _SECRET_FIELDS:
+        return f"the setting {where} must be a text."
     rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
     rule = rule.replace("Input should be", "must be", 1).rstrip(".")
     return f"the setting {where} is {first['input']!r}, but {rule[:1].lower()}{rule[1:]}."
 
 
+_FILES = {"TICKLANE_DATABASE_URL_FILE"}
+_SECRET_FIELDS = {"database_url"}
+_NO_SETTINGS = {*ALIASES, *ALIASES.values()}
 _RULES = {  # where pydantic's own words would speak of Python
     "path_type": "must be a path",
     "model_type": "must be a [[strategy]] block",

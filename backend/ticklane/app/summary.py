@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticklane.core.money import ZERO, plain
@@ -12,6 +11,7 @@ from ticklane.core.money import ZERO, plain
 if TYPE_CHECKING:
     from ticklane.app.build import StrategyRunner
     from ticklane.app.result import BacktestResult
+    from ticklane.storage.server import Place
 
 
 def summary_text(result: BacktestResult) -> str:
@@ -50,7 +50,7 @@ def summary_text(result: BacktestResult) -> str:
     return _aligned(rows)
 
 
-def run_text(runner: StrategyRunner, database: Path) -> str:
+def run_text(runner: StrategyRunner, database: Place) -> str:
     """How a run of the daemon stands at its end, one line a fact, and where its journal is."""
     books = runner.portfolio.books
     begin = sum((book.deposits for book in books.values()), ZERO)
@@ -64,6 +64,9 @@ def run_text(runner: StrategyRunner, database: Path) -> str:
         ("Activity", _activity(database, runner.run_id)),
         ("Positions", _positions(runner)),
     ]
+    for one in runner.trading.restrictions.values():
+        if one.is_latched:
+            rows.append(("Trading", f"{one.state} until released: {one.sentence}"))
     for name, host in runner.hosts.items():
         if host.status.error:
             rows.append((name, f"{host.status.state}, last error: {host.status.error}"))
@@ -78,7 +81,7 @@ _ENDS = {
 }
 
 
-def _activity(database: Path, run_id: str | None) -> str:
+def _activity(database: Place, run_id: str | None) -> str:
     from ticklane.storage.reader import Reader
 
     with Reader(database) as reader:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ticklane.app.build import StrategyRunner
+from ticklane.app.environment import known_secrets
 from ticklane.app.event_log import told
 from ticklane.app.logs import configure_logging
 from ticklane.app.settings import Settings
@@ -37,7 +38,11 @@ def start_logging(settings: Settings, has_table: bool) -> None:
     errors = cast(TextIO, _Stderr())
     file = settings.data_dir / "ticklane.log"
     configure_logging(
-        settings.log_level, file, settings.log_json, stream=errors if has_table else None
+        settings.log_level,
+        file,
+        settings.log_json,
+        known_secrets(),
+        stream=errors if has_table else None,
     )
     for handler in logging.getLogger().handlers:
         if getattr(handler, "stream", None) is errors:
@@ -103,6 +108,8 @@ def _head(runner: StrategyRunner) -> tuple[Text, Text]:
     status = runner.get_status()
     when = status.time.strftime("%Y-%m-%d %H:%M:%S UTC") if status.time else "-"
     first = Text.assemble(("ticklane", "bold"), f"  run {status.run_id}  {status.state}  {when}")
+    if status.trading_state != "ACTIVE":
+        first.append(f"  {status.trading_state}", style="bold red")
     if status.feed:
         first.append(f"  [{status.feed}]", style="bold yellow")
     second = Text.assemble(

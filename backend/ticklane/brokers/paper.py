@@ -103,6 +103,7 @@ class PaperBroker(BrokerInterface):
         """Costs, slippage and the rules of this account."""
         venue = self.venue
         return {
+            "cash": str(self._cash),
             "costs": in_words(venue.costs),
             "slippage": in_words(venue.slippage),
             "latency_ns": venue.latency_ns,

@@ -208,21 +208,20 @@ class Venue:
 
     def _match(self, lane: list[Working], seen: Observation) -> None:
         working = lane[0]
-        if len(lane) == 1 and working.is_plain and self._is_plain and seen.__class__ is not Quote:
-            if seen.open_ns >= working.active_ns:  # type: ignore[union-attr]
-                self._match_plain(working, seen)  # type: ignore[arg-type]
+        if len(lane) > 1 or not working.is_plain or not self._is_plain or seen.__class__ is Quote:
+            self._match_all(lane, seen, room_at(seen, self.slippage, self.limit_to_quote_size))
             return
-        self._match_all(lane, seen, room_at(seen, self.slippage, self.limit_to_quote_size))
-
-    def _match_plain(self, working: Working, bar: Bar) -> None:
-        """The usual case: one order in the symbol, alone, of a known size and without slippage."""
+        # The usual case: one order in the symbol, alone, of a known size and without slippage.
+        opened_ns: int = seen.open_ns  # type: ignore[union-attr]
+        if opened_ns < working.active_ns:
+            return
         if working.terms.type is _MARKET:
-            price = exact(bar.open)
-            self._fill(working, working.remaining, price, "market_at_open", bar.open_ns, bar, False)
+            price = Decimal(repr(seen.open))  # type: ignore[union-attr]
+            self._fill(working, working.remaining, price, "market_at_open", opened_ns, seen, False)
             return
-        found = match_bar(working.terms, bar)
+        found = match_bar(working.terms, seen)  # type: ignore[arg-type]
         if found is not None:
-            self._execute(working, found, bar, None)
+            self._execute(working, found, seen, None)
 
     def _match_all(self, lane: list[Working], seen: Observation, room: Room | None) -> None:
         for working in [w for w in lane if sessions.is_over(w, seen)]:
@@ -320,11 +319,6 @@ class Venue:
             )
         )
         self.account.book(fill)
-        self._after_fill(working, fill, quantity)
-        return True
-
-    def _after_fill(self, working: Working, fill: Fill, quantity: Decimal) -> None:
-        order = working.order
         size = None
         if order.notional is not None and not working.filled:
             size = working.size = working.remaining  # known from now on
@@ -339,6 +333,7 @@ class Venue:
             working.cost = working.cost * left / (left + quantity)
         if family is not None:
             family.note_fill(working, quantity, is_done)
+        return True
 
     # --- ending ------------------------------------------------------------------------------
 

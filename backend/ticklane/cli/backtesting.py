@@ -29,7 +29,9 @@ Strategy = Annotated[
 ]
 Data = Annotated[
     str,
-    typer.Option(metavar="PATH", help="A CSV or Parquet file, a folder of them, or sample:AAPL."),
+    typer.Option(
+        metavar="PATH", help="A CSV or Parquet file, a folder of them, sample:AAPL or catalog:AAPL."
+    ),
 ]
 Symbols = Annotated[
     list[str] | None,
@@ -141,9 +143,10 @@ def _read(
     data: str, symbols: list[str], timeframe: str | None, calendar: Market | None
 ) -> tuple[dict[str, Bars], Timeframe, str]:
     """The bars of these symbols, or of all there are."""
-    from ticklane.app.prices import read_prices
+    from ticklane.app.prices import catalog_symbols, read_prices
     from ticklane.data.files import load_bars
 
+    symbols = symbols or catalog_symbols(data) or []
     if symbols:
         return read_prices(data, symbols, timeframe, calendar)
     bars, step = load_bars(data, timeframe=timeframe, calendar=calendar)

@@ -42,11 +42,11 @@ def backup(
     config: Config = None,
     database: Database = None,
 ) -> None:
-    """Copy the database, consistent, also while a daemon writes it."""
+    """Copy the SQLite database, consistent, also while a daemon writes it."""
     from ticklane.storage.backup import back_up
-    from ticklane.storage.files import database_path, megabytes
+    from ticklane.storage.files import megabytes
 
-    back_up(database_path(settings_of(config, database).database_path), file)
+    back_up(settings_of(config, database).store, file)
     print(f"Backup {file} is written ({megabytes(file.stat().st_size)}).")
 
 
@@ -75,11 +75,19 @@ def export(
         print(f"Export {output} is written.")
 
 
-def doctor(as_json: AsJson = False, config: Config = None, database: Database = None) -> None:
-    """Check this installation: python, packages, database, clock, permissions, disk, data, keys."""
+def doctor(
+    is_connecting: Annotated[
+        bool,
+        typer.Option("--connect/--no-connect", help="With keys: look at the account at Alpaca."),
+    ] = True,
+    as_json: AsJson = False,
+    config: Config = None,
+    database: Database = None,
+) -> None:
+    """Check this installation, the keys, and the account behind them."""
     from ticklane.app.doctor import examine
 
-    checks = examine(config, database)
+    checks = examine(config, database, is_connecting)
     if as_json:
         print_json([check._asdict() for check in checks])
     else:

@@ -200,7 +200,7 @@ def _print(
         [_for_people(what, row) for row in rows] if is_terminal() else rows,
         FIELDS[what] if what == "runs" else (*FIELDS[what], "feed"),
         _COLUMNS[what],
-        title=f"runs in {reader.path.name}" if what == "runs" else title,
+        title=f"runs in {reader.place.name}" if what == "runs" else title,
         empty=f"There are no {what} in run {of_run}.",
     )
     if is_cut:

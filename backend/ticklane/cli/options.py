@@ -60,7 +60,7 @@ def open_reader(config: Path | None, database: Path | None) -> Reader:
     """The database, for reading."""
     from ticklane.storage.reader import Reader
 
-    return Reader(settings_of(config, database).database_path)
+    return Reader(settings_of(config, database).store)
 
 
 def symbols_in(given: str | Iterable[str] | None) -> list[str]:

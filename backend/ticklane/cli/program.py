@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ticklane._version import __version__
-from ticklane.cli import backtesting, keeping, looking, running, steering
+from ticklane.cli import backtesting, download, keeping, looking, running, steering, venue
 from ticklane.core.errors import TicklaneError
+
+if TYPE_CHECKING:
+    from ticklane.app.logs import Redactor
 
 
 class _Program(TyperGroup):
@@ -63,7 +69,7 @@ def _program(
     """What stands before the name of a command."""
 
 
-for commands in (running, backtesting, looking, steering, keeping):
+for commands in (running, backtesting, download, looking, steering, keeping, venue):
     commands.add_to(app)
 
 
@@ -73,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, 1: refused or failed with one sentence on stderr, 2: wrong usage, 130: Ctrl-C.
     """
     program = typer.main.get_command(app)
+    sys.excepthook = _show
+    threading.excepthook = lambda fault: _show(fault.exc_type, fault.exc_value, fault.exc_traceback)
     try:
         code = program.main(arguments, prog_name="ticklane", standalone_mode=False)
     except typer.TyperException as error:
@@ -101,7 +109,22 @@ def _explain(error: typer.TyperException) -> None:
 
 def _complain(sentence: str) -> None:
     """One line, whatever is in it."""
-    print("Error:", " ".join(sentence.split()), file=sys.stderr)
+    print("Error:", " ".join(_redactor().known(sentence).split()), file=sys.stderr)
+
+
+def _show(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """A fault of ours, or of a library whose words are not ours."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    print(_redactor().text(text), end="", file=sys.stderr)
+
+
+def _redactor() -> Redactor:
+    from ticklane.app.environment import known_secrets
+    from ticklane.app.logs import Redactor
+
+    return Redactor(known_secrets())
 
 
 def _leave_pipe() -> None:

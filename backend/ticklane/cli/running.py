@@ -31,9 +31,25 @@ Symbols = Annotated[
     list[str] | None,
     typer.Option(metavar="A,B", help="What it trades (default: all of a recorded feed)."),
 ]
-Broker = Annotated[str | None, typer.Option(metavar="paper", help="Where orders go: paper.")]
+Broker = Annotated[
+    str | None, typer.Option(metavar="BROKER", help="Where orders go: paper or alpaca.")
+]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help='Real money. Also needs mode = "live" and account = "NUMBER" in the config file.',
+    ),
+]
+Limits = Annotated[
+    str | None,
+    typer.Option(metavar="PROFILE", help="safe or none (default: safe with --broker alpaca)."),
+]
 Feed = Annotated[
-    str | None, typer.Option(metavar="FEED", help="simulated, sample:AAPL or replay:PATH.")
+    str | None,
+    typer.Option(
+        metavar="FEED", help="simulated, alpaca, sample:AAPL, catalog:AAPL or replay:PATH."
+    ),
 ]
 Speed = Annotated[str | None, typer.Option(metavar="N", help="So many times faster than recorded.")]
 Timeframe = Annotated[
@@ -41,7 +57,10 @@ Timeframe = Annotated[
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the simulated market.")]
 Cash = Annotated[
-    str | None, typer.Option(metavar="AMOUNT", help="Starting cash of the paper account.")
+    str | None,
+    typer.Option(
+        metavar="AMOUNT", help="Starting cash on paper; at alpaca, how much of the account to use."
+    ),
 ]
 Duration = Annotated[
     str | None, typer.Option(metavar="TIME", help="End the run after this time, such as 60s.")
@@ -62,6 +81,8 @@ def run(
     interval: Interval = None,
     calendar: Calendar = None,
     broker: Broker = None,
+    live: Live = False,
+    limits: Limits = None,
     feed: Feed = None,
     speed: Speed = None,
     timeframe: Timeframe = None,
@@ -71,7 +92,7 @@ def run(
     fresh: Fresh = False,
     database: Database = None,
 ) -> None:
-    """Trade on paper: on a simulated market, or on recorded prices.
+    """Trade on paper on simulated, recorded or real prices, or an account at Alpaca.
 
     Flags win over TICKLANE_ variables, those over .env, and .env over the config file.
     After Ctrl-C, SIGTERM or a crash the next start goes on where the run was.
@@ -79,6 +100,8 @@ def run(
     flags = {
         "calendar": calendar,
         "broker": broker,
+        "live": live,
+        "limits": limits,
         "feed": feed,
         "speed": speed,
         "timeframe": timeframe,
@@ -150,4 +173,4 @@ def _serve(settings: Settings) -> None:
     has_table = is_terminal() and not settings.log_json
     start_logging(settings, has_table)
     runner = asyncio.run(serve(settings, live_table if has_table else None))
-    print(run_text(runner, settings.database_path))
+    print(run_text(runner, settings.store))

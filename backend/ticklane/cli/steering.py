@@ -9,30 +9,28 @@ import typer
 
 from ticklane.cli.options import AsJson, Config, Database, settings_of
 from ticklane.cli.output import print_json
+from ticklane.cli.status_lines import report_lines, status_lines
 from ticklane.core.errors import ConfigError
 
 _PANEL = "Steer"
-_LINES = (
-    ("Run", "run_id"),
-    ("State", "state"),
-    ("Broker", "broker"),
-    ("Prices", "feed"),
-    ("Time", "time"),
-    ("Equity", "equity"),
-    ("Cash", "cash"),
-    ("Open orders", "open_orders"),
-    ("Process", "pid"),
-    ("Error", "error"),
-)
+_COMPARING_SECONDS = 60.0
 
 Name = Annotated[
     str | None, typer.Argument(metavar="[NAME]", help="A strategy (default: all of them).")
 ]
 
 
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept in the journal.")
+]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (status, pause, resume, stop, cancel, close, reset):
+    for command in (
+        *(status, pause, resume, stop, cancel, close),
+        *(halt, release, flatten, reconcile, reset),
+    ):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -42,7 +40,7 @@ def status(as_json: AsJson = False, config: Config = None, database: Database = 
     if as_json:
         print_json(told)
         return
-    print("\n".join(_status_lines(told)))
+    print("\n".join(status_lines(told)))
 
 
 def pause(name: Name = None, config: Config = None, database: Database = None) -> None:
@@ -81,6 +79,39 @@ def close(
     print(_ask("close", config, database, symbol=symbol, strategy=strategy))
 
 
+def halt(reason: Reason, config: Config = None, database: Database = None) -> None:
+    """Set the kill switch: cancel our open orders and send nothing more, until a release.
+
+    It stays set across restarts, and counts also while a strategy hangs or no daemon is running.
+    """
+    from ticklane.app import halting
+
+    print(halting.halt(settings_of(config, database), reason))
+
+
+def release(reason: Reason, config: Config = None, database: Database = None) -> None:
+    """Let trading go on: lift the kill switch and all that only an operator can lift."""
+    from ticklane.app import halting
+
+    print(halting.release(settings_of(config, database), reason))
+
+
+def flatten(reason: Reason, config: Config = None, database: Database = None) -> None:
+    """Cancel our open orders and close every position of ours, also while halted."""
+    print(_ask("flatten", config, database, reason=reason))
+
+
+def reconcile(as_json: AsJson = False, config: Config = None, database: Database = None) -> None:
+    """Compare our books with the broker's now, and show what is found."""
+    report = _ask("reconcile", config, database, timeout=_COMPARING_SECONDS)
+    if as_json:
+        print_json(report)
+    elif report is None:
+        print("There is nothing to compare: the account is in this daemon itself.")
+    else:
+        print("\n".join(report_lines(report)))
+
+
 def reset(
     is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: Config = None,
@@ -94,8 +125,8 @@ def reset(
 
     from ticklane.app.reset import end_runs
 
-    path = settings_of(config, database).database_path
-    ended = asyncio.run(end_runs(path, (lambda _: None) if is_sure else _confirm))
+    store = settings_of(config, database).store
+    ended = asyncio.run(end_runs(store, (lambda _: None) if is_sure else _confirm))
     for run in ended:
         print(f"Run {run} is ended.")
     print("The next start is a fresh paper account.")
@@ -112,28 +143,3 @@ def _ask(command: str, config: Any, database: Any, **arguments: Any) -> Any:
     from ticklane.app.control_socket import ask
 
     return ask(settings_of(config, database).database_path, command, **arguments)
-
-
-def _status_lines(told: dict[str, Any]) -> list[str]:
-    money = ("equity", "cash")
-    shown = {**told, **{name: f"{float(told[name]):,.2f}" for name in money}}
-    shown["time"] = str(told["time"] or "")[:19].replace("T", " ") + " UTC" * bool(told["time"])
-    lines = [f"{name:<12} {shown[key]}" for name, key in _LINES if shown.get(key) not in (None, "")]
-    for one in told["strategies"]:
-        lines += ["", *_strategy_lines(one)]
-    return lines
-
-
-def _strategy_lines(one: dict[str, Any]) -> list[str]:
-    head = f"{one['name']}: {one['state']}, {', '.join(one['symbols'])}, {one['schedule']}"
-    counts = [
-        f"{one[key]:,} {key}"
-        for key in ("ticks", "signals", "merged", "faults")
-        if one[key] or key in ("ticks", "signals")
-    ]
-    lines = [head, f"  {', '.join(counts)}"]
-    if one["hang_seconds"]:
-        lines.append(f"  held up the lane for {one['hang_seconds']:.1f} s in all")
-    if one["error"]:
-        lines.append(f"  last error: {one['error']}")
-    return lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ticklane.core.trading_state import Restriction
+
 
 class Wake(NamedTuple):
     """A schedule's instant has come."""
@@ -36,10 +38,41 @@ class Close(NamedTuple):
     strategy: str | None = None
 
 
+class Restrict(NamedTuple):
+    """Trade less than usual from now on, for the reason given; the same code again renews it."""
+
+    restriction: Restriction
+
+
+class Lift(NamedTuple):
+    """What this restriction was for is over; a latched one stays until it is released."""
+
+    code: str
+    symbol: str | None = None
+
+
+class Halt(NamedTuple):
+    """Set the kill switch: our open orders are cancelled, and nothing more is sent."""
+
+    reason: str
+
+
+class Release(NamedTuple):
+    """An operator lets trading go on: every latched restriction is lifted."""
+
+    reason: str
+
+
+class Flatten(NamedTuple):
+    """Cancel our open orders and close every position, whatever the trading state is."""
+
+    reason: str
+
+
 class Stop(NamedTuple):
     """End the run; `reason` is shutdown, operator or end."""
 
     reason: str = "shutdown"
 
 
-Command = Wake | Pause | Resume | Cancel | Close | Stop
+Command = Wake | Pause | Resume | Cancel | Close | Stop | Restrict | Lift | Halt | Release | Flatten

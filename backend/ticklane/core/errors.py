@@ -25,5 +25,9 @@ class StorageError(TicklaneError):
     """The database cannot be opened, read or written."""
 
 
+class DatabaseInUse(StorageError):
+    """Another process trades on this database."""
+
+
 class IllegalStep(TicklaneError):
     """An order was asked to take a step that its states do not allow: a bug, ours or a venue's."""

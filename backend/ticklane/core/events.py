@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.order import Fill, Order, OrderEvent
 from ticklane.core.position import Trade
 from ticklane.core.signal import Intent
+from ticklane.core.trading_state import Restriction
 
 
 class SignalGiven(NamedTuple):
@@ -77,6 +79,35 @@ class VenueMarked(NamedTuple):
     venue_marks: dict[str, Any]
 
 
+class RestrictionChanged(NamedTuple):
+    """A restriction was set, renewed in other words, or is over; `by` says by whom and why."""
+
+    restriction: Restriction
+    is_set: bool
+    at_ns: int
+    by: str = ""
+
+
+class AccountBooked(NamedTuple):
+    """An entry of the account's own journal is in the books."""
+
+    account_event: AccountEvent
+
+
+class Reconciled(NamedTuple):
+    """Our books and the venue's were compared; the report says what was found."""
+
+    report: dict[str, Any]
+    at_ns: int
+
+
+class RunFunded(NamedTuple):
+    """The cash that a new run begins with, as the venue told it."""
+
+    run_id: str
+    cash: Decimal
+
+
 class RunStarted(NamedTuple):
     """The lane runs."""
 
@@ -101,6 +132,10 @@ Event = (
     | StateSaved
     | TickCompleted
     | VenueMarked
+    | RestrictionChanged
+    | AccountBooked
+    | Reconciled
+    | RunFunded
     | RunStarted
     | RunStopped
 )

@@ -21,10 +21,10 @@ from ticklane.core.order import (
     Side,
 )
 from ticklane.core.portfolio import Portfolio
-from ticklane.core.position import Trade
 from ticklane.core.signal import Intent, Signal, read_intent
 from ticklane.engine.flips import Flips
 from ticklane.engine.sizer import Sizer
+from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker, closing_side, protection_refusal, read_changes
 from ticklane.interfaces import Cancelling, Replacing
 from ticklane.risk.manager import RiskManager, reduces
@@ -34,6 +34,7 @@ _BUY, _SELL = Side.BUY, Side.SELL
 _CLOSE, _HOLD = Signal.CLOSE, Signal.HOLD
 _MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
 _DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
+_ACKED, _GIVEN_UP = OrderStatus.ACKED, (OrderStatus.QUARANTINED, OrderStatus.NOT_SENT)
 _MANY = 20_000  # so many orders are remembered; beyond that the oldest closed ones are forgotten
 _CANCEL_REQUESTED = "cancel requested"
 _NONE: Mapping[str, Order] = {}
@@ -41,31 +42,6 @@ _NONE: Mapping[str, Order] = {}
 Notice = Fill | Order
 Outgoing = tuple[str, Order, Order | None]  # "submit", "cancel" or "replace"; the order; by which
 Decided = Callable[[str, Any, Order | None], None]
-
-
-class Tape:
-    """Everything that happened in a run, kept for its result."""
-
-    def __init__(self) -> None:
-        self.orders: list[Order] = []
-        self.fills: list[Fill] = []
-        self.trades: list[Trade] = []
-        self.cash: list[float] = []  # of all books after each fill: made while it is at hand
-        self.held: list[float] = []  # of the fill's symbol, in all books
-
-    def book(self, fill: Fill, trade: Trade | None, portfolio: Portfolio) -> None:
-        """Keep a fill that has just been booked, the trade it closed, and what they led to."""
-        self.fills.append(fill)
-        if trade is not None:
-            self.trades.append(trade)
-        books = portfolio.books
-        if len(books) == 1:
-            book = books[fill.strategy]
-            self.cash.append(float(book.cash))
-            self.held.append(float(book.positions[fill.symbol].quantity))
-        else:
-            self.cash.append(float(portfolio.cash))
-            self.held.append(float(portfolio.net(fill.symbol)))
 
 
 class Desk:
@@ -95,7 +71,7 @@ class Desk:
         self.fill_listeners: set[str] = set()
         self.order_listeners: set[str] = set()
         self.on_decision: Decided | None = None
-        self.signal_ttl_ns: int | None = None  # so long an entry may be sent, or sent again
+        self.valid_until: Callable[[str, int], int] | None = None  # to send an entry, or again
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
         self._flips = Flips(self)
         self._waiting, self._no_flip = self._flips.waiting, maker.no_flip
@@ -181,10 +157,10 @@ class Desk:
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
         second = None
         if refusal is None:
-            if self.signal_ttl_ns is not None and not self._is_reducing(order):
-                order.valid_until_ns = at_ns + self.signal_ttl_ns
             if self._no_flip and symbol in self._no_flip:
                 second = self._flips.split(order)
+            if self.valid_until is not None:
+                self._limit_life(order if second is None else second, at_ns)
             self.outgoing.append(("submit", order, None))
         self._enlist(order, refusal)
         if self.events is not None:
@@ -204,8 +180,11 @@ class Desk:
         if refusal is not None:
             self.notify_order(order)
 
-    def _is_reducing(self, order: Order) -> bool:
-        return reduces(order, self.portfolio.books[order.strategy].quantity(order.symbol))
+    def _limit_life(self, order: Order, at_ns: int) -> None:
+        """What opens or adds is sent while its signal counts; what reduces, always."""
+        held = self.portfolio.books[order.strategy].quantity(order.symbol)
+        if order.parent_id in self._waiting or not (order.parent_id or reduces(order, held)):
+            order.valid_until_ns = self.valid_until(order.strategy, at_ns)  # type: ignore[misc]
 
     def _enlist(self, order: Order, refusal: Refusal | None) -> None:
         """Remember an order and its legs, as denied or as open."""
@@ -281,6 +260,8 @@ class Desk:
         self._enlist(new, refusal)
         self.journal(new, None, at_ns, new.reason or f"replaces {order.id}")
         if refusal is None:
+            if self.valid_until is not None:
+                self._limit_life(new, at_ns)
             self.outgoing.append(("replace", order, new))
         else:
             self.notify_order(new)
@@ -324,11 +305,13 @@ class Desk:
         order.advance(status, reason)
         if status in TERMINAL:
             self.open[order.symbol].pop(order_id, None)
-        elif fill is not None and before in TERMINAL:  # late: it may be cancelled again
-            self.open[order.symbol][order_id] = order
+        elif before is not _SENDING and before in TERMINAL:  # late: it may be cancelled again
+            self.open.setdefault(order.symbol, {})[order_id] = order
             order.is_cancel_pending = False
         if self.events is not None:
             self.journal(order, before, at_ns, evidence)
+        if before in _GIVEN_UP and status is _ACKED and order.parent_id is None:
+            self._cancel(order, at_ns)  # nobody wants it any more
         if self.order_listeners:
             self.notify_order(order)
         if self._waiting:

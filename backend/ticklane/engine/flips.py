@@ -68,12 +68,12 @@ class Flips:
             self._desk.journal(second, second.status, at_ns, f"waits for {heir.id}")
         else:
             sentence = f"not sent, since {order.id}, which was to close first, is {order.status}."
-            self._never_send(second, Refusal("not_closed", sentence), at_ns)
+            never_send(self._desk, second, Refusal("not_closed", sentence), at_ns)
 
     def cancel(self, second: Order, at_ns: int) -> None:
         """End an order that still waits; nothing has to be asked of the venue."""
         del self.waiting[second.parent_id or ""]
-        self._never_send(second, Refusal("canceled", "cancelled before it was sent."), at_ns)
+        never_send(self._desk, second, Refusal("canceled", "cancelled before it was sent."), at_ns)
 
     def restore(self, orders: Iterable[Order]) -> None:
         """Find what waited when the run was interrupted."""
@@ -84,11 +84,13 @@ class Flips:
                 first.legs = ()  # what names it as parent does not go with it
                 self.waiting[first.id] = order
 
-    def _never_send(self, second: Order, reason: Refusal, at_ns: int) -> None:
-        for one in (second, *second.legs):
-            for status in _NEVER_SENT:
-                before = one.status
-                one.advance(status, reason)
-                self._desk.journal(one, before, at_ns, reason.sentence)
-            self._desk.open[one.symbol].pop(one.id, None)
-            self._desk.notify_order(one)
+
+def never_send(desk: Desk, order: Order, reason: Refusal, at_ns: int) -> None:
+    """End an order, and its exits, that was made but has not left the house."""
+    for one in (order, *order.legs):
+        for status in _NEVER_SENT:
+            before = one.status
+            one.advance(status, reason)
+            desk.journal(one, before, at_ns, reason.sentence)
+        desk.open[one.symbol].pop(one.id, None)
+        desk.notify_order(one)

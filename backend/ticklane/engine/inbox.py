@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 
 from ticklane.core.commands import Command
+from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Tick
 from ticklane.core.order import OrderUpdate
 
-Message = Tick | OrderUpdate | Command
+Message = Tick | OrderUpdate | Command | AccountBooked | Reconciled
 
 
 class Inbox:

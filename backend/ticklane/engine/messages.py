@@ -6,15 +6,27 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from ticklane.core.commands import Cancel, Close, Pause, Resume, Stop, Wake
+from ticklane.core.commands import (
+    Cancel,
+    Close,
+    Flatten,
+    Halt,
+    Lift,
+    Pause,
+    Release,
+    Restrict,
+    Resume,
+    Stop,
+    Wake,
+)
 from ticklane.core.errors import ConfigError, TicklaneError
-from ticklane.core.market import Tick, to_datetime
+from ticklane.core.events import AccountBooked, Reconciled
+from ticklane.core.market import Quote, Tick, to_datetime
 from ticklane.core.money import plain
-from ticklane.core.order import OrderUpdate
-from ticklane.core.signal import Intent, Signal
+from ticklane.core.order import Order, OrderUpdate
+from ticklane.engine.guard import GuardedLane
 from ticklane.engine.host import NEVER_NS
 from ticklane.engine.inbox import Inbox, Message
-from ticklane.engine.lane import Lane
 from ticklane.engine.status import RunnerStatus
 from ticklane.engine.watchdog import Watchdog
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
@@ -22,11 +34,12 @@ from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
 _log = logging.getLogger("ticklane.lane")
 _FLUSH_SECONDS = 0.25  # what no order waits for is made durable at the latest after this time
 _FLUSH_EVENTS = 512
+_PATROL_SECONDS = 1.0
 _POLL_SECONDS = 0.25
 _BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
 
 
-class MessageLoop(Lane):
+class MessageLoop(GuardedLane):
     """Takes what waits in the inbox, and makes it durable before anybody hears of it."""
 
     def __init__(
@@ -36,8 +49,7 @@ class MessageLoop(Lane):
         feed: Feed | None,
         clock: Clock | None,
     ) -> None:
-        super().__init__(broker, storage, feed)
-        self.clock = clock
+        super().__init__(broker, storage, feed, clock)
         self.state = "created"
         self.error: str | None = None
         self.watchdog: Watchdog | None = None
@@ -73,6 +85,31 @@ class MessageLoop(Lane):
             raise ConfigError(f"symbol {symbol!r} is not traded by any loaded strategy.")
         await self._command(Close(symbol, strategy))
 
+    async def halt(self, reason: str) -> None:
+        """Set the kill switch: no orders any more, open ones are cancelled, until a release."""
+        await self._command(Halt(_said(reason)))
+
+    async def release(self, reason: str) -> None:
+        """Lift the kill switch and everything else that only an operator can lift."""
+        await self._command(Release(_said(reason)))
+
+    async def flatten(self, reason: str) -> None:
+        """Cancel every open order of ours and close every position, also while halted."""
+        await self._command(Flatten(_said(reason)))
+
+    def request_halt(self, reason: str) -> None:
+        """Ask for the kill switch and return at once."""
+        self._inbox.put(Halt(reason))
+
+    async def note(self, event: AccountBooked | Reconciled) -> None:
+        """Have the lane journal what was found out beside it."""
+        await self._command(event)
+
+    @property
+    def asked(self) -> str | None:
+        """The strategy that is being asked, while it is."""
+        return self._beat.current
+
     def _known(self, strategy: str | None) -> str | None:
         if strategy is not None and strategy not in self.hosts:
             raise ConfigError(
@@ -104,16 +141,24 @@ class MessageLoop(Lane):
             open_orders=sum(map(len, self.desk.open.values())) if self.desk else 0,
             strategies={name: replace(host.status) for name, host in self.hosts.items()},
             error=self.error,
+            trading_state=str(self.trading.state()),
+            restrictions=[one.to_dict() for one in self.trading.restrictions.values()],
+            venue=self.broker.status(),
+            prices=told() if (told := getattr(self.feed, "status", None)) else {},
         )
 
     async def _take_messages(self) -> str:
         """Take messages until one of them is Stop; returns its reason."""
         inbox, clock = self._inbox, asyncio.get_running_loop().time
-        flushed_at = clock()
+        flushed_at = patrolled_at = clock()
         while True:
             self._beat.current = None
             self._beat.pulse()
-            if not await inbox.arrival(_FLUSH_SECONDS if self._events else 1.0):
+            is_busy = bool(self._events) or self.is_clearing
+            if clock() - patrolled_at >= (_FLUSH_SECONDS if is_busy else _PATROL_SECONDS):
+                await self._patrol()
+                patrolled_at = clock()
+            if not await inbox.arrival(_FLUSH_SECONDS if is_busy else _PATROL_SECONDS):
                 await self._flush()
                 continue
             if self.bus.has_listeners and not self._is_recording:
@@ -135,6 +180,17 @@ class MessageLoop(Lane):
                 await self._flush()
                 flushed_at = clock()
             inbox.done()
+
+    async def _hear_until_over(self, orders: list[Order], seconds: float) -> None:
+        """Take messages until none of these orders is open any more, or the time is up."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + seconds
+        while any(order.is_open for order in orders) and (left := until - clock()) > 0:
+            if await self._inbox.arrival(left):
+                for message in self._inbox.take():
+                    if not isinstance(message, Stop):
+                        await self._process(message)
+                self._inbox.done()
 
     def _after_gap(self, message: Tick | Wake) -> Tick | Wake:
         """What the market did while we were down is history now, and this is the one tick for it.
@@ -167,6 +223,10 @@ class MessageLoop(Lane):
             await self._settle()
         elif isinstance(message, Close):
             await self._close(message)
+        elif isinstance(message, Restrict | Lift | Halt | Release | Flatten):
+            await self._steer(message)
+        elif isinstance(message, AccountBooked | Reconciled):
+            self._emit(message)
 
     def _set_paused(self, strategy: str | None, is_paused: bool) -> None:
         chosen = [h for h in self._in_order if strategy is None or h.name == strategy]
@@ -188,8 +248,7 @@ class MessageLoop(Lane):
         assert self.desk is not None
         for host in self._in_order:
             if command.symbol in host.symbols and command.strategy in (None, host.name):
-                intent = Intent(command.symbol, Signal.CLOSE, reason="operator")
-                self.desk.close(host.name, intent, self.now_ns)
+                self._close_as_operator(host.name, command.symbol)
         await self._settle()
 
     # --- sources -------------------------------------------------------------------------------
@@ -200,7 +259,8 @@ class MessageLoop(Lane):
         try:
             async for tick in self.feed.stream(self._after_ns):
                 self._inbox.put(tick)
-                if self._is_simulated:
+                # Quotes wait in the feed, where only the newest of a symbol does.
+                if self._is_simulated or isinstance(tick.observed[0], Quote):
                     await self._inbox.drained()
         except TicklaneError as error:
             self.error = str(error)
@@ -232,3 +292,9 @@ class MessageLoop(Lane):
                 continue
             self._inbox.put(Wake(due_ns))
             told_ns = due_ns
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise ConfigError("reason is empty; say in a few words why.")
+    return reason.strip()

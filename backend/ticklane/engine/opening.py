@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
@@ -10,8 +11,9 @@ from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.money import CASH_STEP
+from ticklane.engine.desk import Desk
 from ticklane.engine.host import StrategyHost
-from ticklane.interfaces import BrokerInterface, Feed, in_words
+from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface, in_words
 
 
 def run_config(
@@ -24,7 +26,6 @@ def run_config(
     return {
         "broker": {
             "name": broker.name,
-            "cash": str(broker.starting_cash),
             **broker.conditions(),
         },
         "feed": {
@@ -45,8 +46,12 @@ def run_config(
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:
-    """A short text that two runs share only when their configs are equal."""
-    text = json.dumps(config, sort_keys=True, default=str)
+    """A short text that two runs share only when their configs are equal, but for the limits.
+
+    Whoever loosens a limit shall not lose the books of what is held.
+    """
+    same = {key: value for key, value in config.items() if key != "limits"}
+    text = json.dumps(same, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -68,3 +73,47 @@ def share_cash(total: Decimal, wanted: Mapping[str, Decimal | None]) -> dict[str
     if others:
         shares[others[0]] += rest - sum(shares[name] for name in others)
     return {name: shares[name] for name in wanted}
+
+
+async def open_feed(feed: Feed, since_ns: int | None) -> None:
+    """Let a feed that needs the net load its history; raises DataError or BrokerError."""
+    opening = getattr(feed, "open", None)
+    if opening is not None:
+        await opening(since_ns)
+
+
+async def close_feed(feed: Feed | None) -> None:
+    """Let it go, also where nothing was ever streamed."""
+    closing = getattr(feed, "close", None)
+    if closing is not None:
+        await closing()
+
+
+def check_symbols(hosts: Iterable[StrategyHost], feed: Feed) -> None:
+    """Raise ConfigError when a strategy wants what the feed does not have."""
+    for host in hosts:
+        for symbol in sorted(host.symbols - set(feed.symbols)):
+            raise ConfigError(
+                f"{host.name} wants {symbol}, but the feed has only {', '.join(feed.symbols)}."
+            )
+
+
+def takes_reason(strategy: StrategyInterface) -> bool:
+    """Whether a strategy's `on_stop` wants to be told why."""
+    return bool(inspect.signature(strategy.on_stop).parameters)
+
+
+def signal_life_ns(seconds: float, feed: Feed) -> int:
+    """How long an order may still be sent: until the next bar, but not longer than `seconds`."""
+    return min(int(seconds * 1e9), int(feed.timeframe.ns))
+
+
+def remember_closed(desk: Desk, recovered: Recovered) -> None:
+    """Let the desk know orders that are over, since a venue may still speak of them."""
+    for order in recovered.closed:
+        desk.orders.setdefault(order.id, order)
+        desk.open.setdefault(order.symbol, {})  # a late fill opens it again
+    for fill in recovered.fills if recovered.closed else ():
+        found = desk.orders.get(fill.order_id)
+        if found is not None and fill.execution_id not in found.executions:
+            found.executions = (*found.executions, fill.execution_id)

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from ticklane.clock import SimulatedClock, SystemClock
 from ticklane.core.commands import Stop
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
-from ticklane.core.events import (
-    RunStarted,
-    RunStopped,
-)
-from ticklane.core.market import (
-    put_prices,
-)
+from ticklane.core.events import Reconciled, RunFunded, RunStarted, RunStopped
+from ticklane.core.market import put_prices
 from ticklane.core.money import to_decimal
-from ticklane.core.order import OrderType
-from ticklane.core.portfolio import Book, BookView
+from ticklane.core.order import OrderType, OrderUpdate
+from ticklane.core.portfolio import BookView
+from ticklane.engine import opening
 from ticklane.engine.collector import resting_collector
-from ticklane.engine.desk import Desk, Tape
+from ticklane.engine.desk import Desk
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.messages import MessageLoop
-from ticklane.engine.opening import fingerprint, run_config, share_cash
 from ticklane.engine.past import by_arrival, past_of
 from ticklane.engine.schedule import Schedule
+from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker
 from ticklane.engine.watchdog import Hang, Watchdog
 from ticklane.interfaces import (
@@ -42,7 +38,7 @@ from ticklane.interfaces import (
     check_strategy,
     in_words,
 )
-from ticklane.risk.manager import RiskManager, Rule
+from ticklane.risk.manager import Rule
 from ticklane.risk.sizing import Sizing, read_sizing
 
 _log = logging.getLogger("ticklane.lane")
@@ -71,6 +67,7 @@ class StrategyRunner(MessageLoop):
         tape: Tape | None = None,
         fresh: bool = False,
         cancel_on_stop: bool = False,
+        signal_ttl: float = 60.0,
         run_config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(broker, storage if storage is not None else storage_service, feed, clock)
@@ -78,7 +75,7 @@ class StrategyRunner(MessageLoop):
         self.ended_by: str | None = None  # shutdown, operator or end, once stopped
         self._tick_interval = tick_interval
         self._sizing, self._limits, self._tape = read_sizing(sizing), tuple(limits), tape
-        self._fresh, self._cancel_on_stop = fresh, cancel_on_stop
+        self._fresh, self._cancel_on_stop, self._signal_ttl = fresh, cancel_on_stop, signal_ttl
         self._run_config = dict(run_config or {})
         self._shares: dict[str, Decimal | None] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -177,7 +174,7 @@ class StrategyRunner(MessageLoop):
         if self.feed is None:
             self.feed = self.make_feed()
         self._in_order = tuple(self.hosts.values())
-        self._check_symbols(self.feed)
+        opening.check_symbols(self._in_order, self.feed)
         if self.clock is None:
             self.clock = SimulatedClock()
         self._is_simulated = isinstance(self.clock, SimulatedClock)
@@ -194,19 +191,26 @@ class StrategyRunner(MessageLoop):
 
     async def _open(self, feed: Feed) -> None:
         """Find or begin the run, and let the strategies start."""
+        self.broker.attach(self._inbox.put, feed.symbols)
+        await self.broker.open()
         recovered = await self._begin_run(feed)
         self.run_id, self._has_begun = recovered.run_id, recovered.has_begun
         self.is_resumed = recovered.is_resumed
         started_ns = recovered.started_ns
         if feed.start_ns is None:
             feed.start_ns = self._begin_ns if started_ns is None else started_ns
+        await opening.open_feed(feed, recovered.cursor_ns)
         self.desk = self._make_desk(recovered)
-        if self.storage is not None or self.bus.has_listeners:
+        if self.storage is not None or self.bus.has_listeners or self.is_watching:
             self._begin_recording()
         since_ns = recovered.cursor_ns if recovered.cursor_ns is not None else feed.start_ns
         self._after_ns = recovered.cursor_ns
         self._has_gap = recovered.is_resumed and not self._is_simulated
         await self._restore(self.desk, recovered, since_ns)
+        self._stay_restricted(recovered)
+        if self.broker.is_remote and recovered.starting_cash is None:
+            self._emit(RunFunded(recovered.run_id, self.broker.starting_cash))
+        await self._recover()
         self.state = "running"
         self._emit(RunStarted(recovered.run_id, self.now_ns))
         for host in self.hosts.values():
@@ -221,56 +225,59 @@ class StrategyRunner(MessageLoop):
         self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
         await self._settle()
 
-    def _check_symbols(self, feed: Feed) -> None:
-        for host in self.hosts.values():
-            for symbol in sorted(host.symbols - set(feed.symbols)):
-                raise ConfigError(
-                    f"{host.name} wants {symbol}, but the feed has only {', '.join(feed.symbols)}."
-                )
+    async def _recover(self) -> None:
+        """Take in what happened at the venue while nobody was here; strategies hear of it later."""
+        assert self.desk is not None
+        report = await self.broker.recover()
+        if report is not None:
+            self._emit(Reconciled(report.to_dict(), self.now_ns))
+        for message in (*self._inbox.take(), *self.broker.updates()):
+            if isinstance(message, OrderUpdate):
+                self.desk.take(message)
+            else:
+                await self._process(message)
 
     async def _begin_run(self, feed: Feed) -> Recovered:
         if self.storage is None:
             return Recovered("r0")
         config = {
-            **run_config(self.broker, feed, self._in_order, self._shares),
+            **opening.run_config(self.broker, feed, self._in_order, self._shares),
             "sizing": in_words(self._sizing),
             "limits": [in_words(rule) for rule in self._limits],
             **self._run_config,
         }
         at_ns = feed.start_ns or self._begin_ns
-        return await self.storage.begin_run(fingerprint(config), config, at_ns, self._fresh)
+        return await self.storage.begin_run(opening.fingerprint(config), config, at_ns, self._fresh)
 
     def _make_desk(self, recovered: Recovered) -> Desk:
         maker = OrderMaker(recovered.run_id, recovered.installation, self.broker.instrument)
         maker.number = recovered.order_count
-        risk = RiskManager(self.broker.instrument, self.broker.allow_short, self._limits)
+        risk = self._make_risk(self._limits, self.find_calendar)
         desk = Desk(
             self.portfolio, maker, risk, sizing=self._sizing, tape=self._tape, last=self.last
         )
         desk.on_decision = self._tell if self._on_signal else None
+        if self.broker.is_remote and self.feed is not None:
+            life_ns = opening.signal_life_ns(self._signal_ttl, self.feed)
+            desk.valid_until = partial(self._valid_until, life_ns)
         self._outgoing = desk.outgoing
         return desk
 
     async def _restore(self, desk: Desk, recovered: Recovered, since_ns: int | None) -> None:
         assert self.feed is not None
-        for name, cash in share_cash(self.broker.starting_cash, self._shares).items():
-            self.portfolio.open_book(name, cash)
         if since_ns is not None:
             self.last.time_ns = since_ns
             past = [past_of(self.feed, symbol, since_ns) for symbol in self.feed.symbols]
             put_prices(self.last, ((one.symbol, one.last) for one in by_arrival(past)))
         await self.broker.connect(recovered, self.last)
+        for name, cash in opening.share_cash(self.broker.starting_cash, self._shares).items():
+            self.portfolio.open_book(name, cash)
         desk.restore(recovered.orders, recovered.fills, recovered.steps)
+        opening.remember_closed(desk, recovered)
         for host in self.hosts.values():
-            book: dict[str, Book] = {host.name: self.portfolio.books[host.name]}
-            host.bind(
-                desk,
-                self.feed,
-                BookView(self.portfolio, book),
-                self._beat,
-                now_ns=lambda: self.now_ns,
-                on_change=self._complicate,
-            )
+            own = BookView(self.portfolio, {host.name: self.portfolio.books[host.name]})
+            now, change = (lambda: self.now_ns), self._complicate
+            host.bind(desk, self.feed, own, self._beat, now_ns=now, on_change=change)
             if since_ns is not None:
                 host.warm_up(since_ns)
             if host.name in recovered.states:
@@ -326,6 +333,7 @@ class StrategyRunner(MessageLoop):
 
     async def _let_go(self) -> None:
         try:
+            await opening.close_feed(self.feed)
             await self.broker.disconnect()
         finally:
             if self.storage is not None:
@@ -344,7 +352,7 @@ class StrategyRunner(MessageLoop):
         self._complicate()
         for host in self._in_order:
             if host.status.state in ("running", "paused", "parked"):
-                arguments = (reason,) if _takes_reason(host.strategy) else ()
+                arguments = (reason,) if opening.takes_reason(host.strategy) else ()
                 wishes = host.collect(await host.call("on_stop", *arguments))
                 if reason == "operator":
                     self._decide(host, wishes)
@@ -362,23 +370,18 @@ class StrategyRunner(MessageLoop):
             for order in lane.values()
             if order.created_ns == self.now_ns and order.type is OrderType.MARKET
         ]
-        clock = asyncio.get_running_loop().time
-        until = clock() + _CLOSING_SECONDS
-        while any(order.is_open for order in closing) and (left := until - clock()) > 0:
-            if await self._inbox.arrival(left):
-                for message in self._inbox.take():
-                    if not isinstance(message, Stop):
-                        await self._process(message)
-                self._inbox.done()
+        await self._hear_until_over(closing, _CLOSING_SECONDS)
 
     async def _finish(self, reason: str) -> None:
         desk = self.desk
         assert desk is not None
+        still_open = [order for lane in desk.open.values() for order in lane.values()]
         if self._cancel_on_stop:
-            for lane in list(desk.open.values()):
-                for order in list(lane.values()):
-                    desk.cancel(order.id, self.now_ns)
+            for order in still_open:
+                desk.cancel(order.id, self.now_ns)
         await self._settle()
+        if self._cancel_on_stop and self.broker.is_remote:  # or it lets go before it has asked
+            await self._hear_until_over(still_open, _CLOSING_SECONDS)
         self._emit(RunStopped(self.run_id or "", self.now_ns, reason))
         await self._flush()
         self.state, self.ended_by = "stopped", reason
@@ -391,7 +394,4 @@ class StrategyRunner(MessageLoop):
             hang.seconds,
             hang.stack_text,
         )
-
-
-def _takes_reason(strategy: StrategyInterface) -> bool:
-    return bool(inspect.signature(strategy.on_stop).parameters)
+        self.clear_while_stuck()

@@ -47,13 +47,18 @@ class RunnerStatus:
     open_orders: int
     strategies: dict[str, StrategyStatus] = field(default_factory=dict)
     error: str | None = None
+    trading_state: str = "ACTIVE"  # of the account: ACTIVE, REDUCE_ONLY or HALTED
+    restrictions: list[dict[str, Any]] = field(default_factory=list)  # why, since when
+    venue: dict[str, Any] = field(default_factory=dict)  # what the broker tells of itself
+    prices: dict[str, Any] = field(default_factory=dict)  # and the feed, if it tells anything
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
-        values = {
-            name: getattr(self, name)
-            for name in "run_id state broker feed cash equity open_orders error".split()
-        }
+        names = (
+            "run_id state trading_state restrictions broker venue feed prices cash equity "
+            "open_orders error"
+        ).split()
+        values = {name: getattr(self, name) for name in names}
         return {
             **values,
             "time": self.time.isoformat() if self.time else None,

@@ -7,9 +7,32 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from ticklane.core.instrument import ANY_ORDER, Instrument
+from ticklane.core.market import Observation
 from ticklane.core.money import ZERO, exact, plain
 from ticklane.core.order import Order, OrderType, Refusal, Side
 from ticklane.core.portfolio import Book, Portfolio
+from ticklane.interfaces import Session
+from ticklane.risk.trading import TradingStates
+
+
+class Surroundings:
+    """What a rule may ask about the market and the time; the engine knows more than this one."""
+
+    def seen(self, symbol: str) -> Observation | None:
+        """The newest bar or quote of a symbol."""
+        return None
+
+    def session(self, symbol: str, at_ns: int) -> Session | None:
+        """The session of the symbol's market that is open or comes next; None: always open."""
+        return None
+
+    def daily_volume(self, symbol: str, at_ns: int) -> float | None:
+        """The average volume of a day over the last 20 days with bars; None where unknown."""
+        return None
+
+    def now_ns(self, at_ns: int) -> int:
+        """The present instant: that of the lane, and in real time at least the clock's."""
+        return at_ns
 
 
 class Situation(NamedTuple):
@@ -20,10 +43,16 @@ class Situation(NamedTuple):
     open_orders: Mapping[str, Order]  # of the order's symbol, of all strategies
     last_price: float | None
     at_ns: int
+    trading: TradingStates
+    market: Surroundings
 
 
 class Rule(Protocol):
-    """One limit; it binds orders that increase exposure."""
+    """One limit; it binds orders that increase exposure.
+
+    A rule that counts what was sent has a method `note(order, at_ns)` as well, called for each
+    order that passed all of them; one that watches the account has `observe` (see DayLoss).
+    """
 
     name: str
 
@@ -37,7 +66,8 @@ class RiskManager:
 
     Always on: the instrument's tick, lot and kinds; no short sale unless allowed; no order that
     could trade with an open one of ours; no more than the strategy's own cash when several share
-    the account. An order that reduces a position passes the configured limits unasked.
+    the account; nothing that the trading state forbids. An order that reduces a position passes
+    the configured limits unasked.
     """
 
     def __init__(
@@ -45,10 +75,15 @@ class RiskManager:
         instrument_of: Callable[[str], Instrument],
         allow_short: bool = False,
         rules: Iterable[Rule] = (),
+        trading: TradingStates | None = None,
+        market: Surroundings | None = None,
     ) -> None:
         self.instrument_of = instrument_of
         self.allow_short = allow_short
         self.rules = tuple(rules)
+        self.trading = trading if trading is not None else TradingStates()
+        self._market = market if market is not None else Surroundings()
+        self._notes = [rule.note for rule in self.rules if hasattr(rule, "note")]
 
     def refusal(
         self,
@@ -61,25 +96,41 @@ class RiskManager:
         """The first reason not to send this order, or None."""
         instrument_rules = self.instrument_of(order.symbol).rules
         refused = None
-        if instrument_rules is not ANY_ORDER:
+        if self.trading.is_guarded:
+            refused = self.trading.refusal(order, portfolio.books[order.strategy], open_orders)
+        if refused is None and instrument_rules is not ANY_ORDER:
             each = (instrument_rules.refusal(one) for one in (order, *order.legs))
             refused = next(filter(None, each), None)
         book = portfolio.books[order.strategy]
-        if refused is None and order.side is Side.SELL and not self.allow_short:
-            refused = _short_refusal(order, book, open_orders, last_price)
+        if refused is None and order.side is Side.SELL:
+            if not self.allow_short:
+                refused = _short_refusal(order, book, open_orders, last_price)
+            elif not instrument_rules.can_short:
+                refused = _unborrowable(_short_refusal(order, book, open_orders, last_price), order)
         if refused is None and open_orders:
             refused = _cross_refusal(order, open_orders, last_price)
         if refused is None and (self.rules or len(portfolio.books) > 1):
             held = book.quantity(order.symbol)
             is_reducing = reduces(order, held)
             if not is_reducing:
-                situation = Situation(portfolio, book, open_orders, last_price, at_ns)
-                refused = self._limit_refusal(order, situation)
+                refused = self._limit_refusal(order, portfolio, open_orders, last_price, at_ns)
         return refused
 
-    def _limit_refusal(self, order: Order, situation: Situation) -> Refusal | None:
-        """Limits bind orders that increase exposure."""
-        if len(situation.portfolio.books) > 1:
+    def _limit_refusal(
+        self,
+        order: Order,
+        portfolio: Portfolio,
+        open_orders: Mapping[str, Order],
+        last_price: float | None,
+        at_ns: int,
+    ) -> Refusal | None:
+        """Limits bind orders that increase exposure, whatever the trading state."""
+        now_ns = self._market.now_ns(at_ns) if self.rules else at_ns
+        book = portfolio.books[order.strategy]
+        situation = Situation(
+            portfolio, book, open_orders, last_price, now_ns, self.trading, self._market
+        )
+        if len(portfolio.books) > 1:
             refused = _own_cash_refusal(order, situation)
             if refused is not None:
                 return refused
@@ -87,6 +138,8 @@ class RiskManager:
             refused = rule.refusal(order, situation)
             if refused is not None:
                 return refused
+        for note in self._notes:
+            note(order, now_ns)
         return None
 
 
@@ -135,6 +188,14 @@ def _short_refusal(
         f"selling {plain(quantity)} {order.symbol} would go short, since {order.strategy} has "
         f"only {plain(max(available, ZERO))} to sell; set allow_short to permit it.",
     )
+
+
+def _unborrowable(refusal: Refusal | None, order: Order) -> Refusal | None:
+    """The same where shorts are allowed, but the venue has none of this instrument to lend."""
+    if refusal is None:
+        return None
+    sentence = f"{order.symbol} cannot be sold short at this venue; sell only what is held."
+    return Refusal("not_shortable", sentence)
 
 
 def _cross_refusal(

@@ -1,4 +1,4 @@
-"""A consistent copy of the database, taken while a daemon writes to it."""
+"""A consistent copy of a SQLite database, taken while a daemon writes to it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from pathlib import Path
 from ticklane.core.errors import StorageError
 from ticklane.storage.failures import failure
 from ticklane.storage.readonly import open_read_only
+from ticklane.storage.server import Place, Server
 
 
-def back_up(database: Path, file: Path) -> None:
+def back_up(database: Place, file: Path) -> None:
     """Copy the database as it is at this instant to a new file; blocks no writer.
 
     The copy appears under its name when it is whole. Raises StorageError when the file exists or
-    cannot be written.
+    cannot be written, and for PostgreSQL, which has its own way.
     """
+    if isinstance(database, Server):
+        raise StorageError(
+            f"the database {database} is on a PostgreSQL server; back it up there, with "
+            "pg_dump --format=custom --file=FILE."
+        )
     if file.exists():
         raise StorageError(f"the backup file {file} exists already; choose another name.")
     if not file.parent.is_dir():

@@ -9,9 +9,19 @@ from ticklane.core import events as e
 from ticklane.core.events import Event
 from ticklane.core.order import Order
 from ticklane.storage import statements as sql
-from ticklane.storage.rows import Row, clean, fill_row, json_text, order_row, trade_row
+from ticklane.storage.rows import (
+    Row,
+    account_event_row,
+    clean,
+    fill_row,
+    json_text,
+    order_row,
+    restriction_row,
+    trade_row,
+)
 
 Writes = list[tuple[str, list[Row]]]
+_RUN_COLUMNS = ("cursor_ns", "venue_marks", "ended_ns", "end_reason", "starting_cash")
 
 
 class Batch:
@@ -25,12 +35,16 @@ class Batch:
         self._moved: dict[str, tuple[Order, int]] = {}
         self._run: Row = {}
         self._states: dict[str, Row] = {}
+        self._restrictions: dict[tuple[str, str], tuple[Row, bool]] = {}
         self._rows: dict[str, list[Row]] = {
             sql.ORDER_EVENT: [],
             sql.FILL: [],
             sql.TRADE: [],
             sql.EQUITY: [],
             sql.SIGNAL: [],
+            sql.ACCOUNT_EVENT: [],
+            sql.RESTRICTION_EVENT: [],
+            sql.RECONCILIATION: [],
         }
 
     @classmethod
@@ -48,8 +62,9 @@ class Batch:
         made = self._order_writes()
         made += self._rows.items()
         made.append((sql.STATE, list(self._states.values())))
+        made += self._restriction_writes()
         if self._run:
-            nothing = {"cursor_ns": None, "venue_marks": None, "ended_ns": None, "end_reason": None}
+            nothing = dict.fromkeys(_RUN_COLUMNS)
             made.append((sql.RUN, [{**nothing, **self._run, "k_id": self.run_id}]))
         return [(statement, rows) for statement, rows in made if rows]
 
@@ -63,6 +78,16 @@ class Batch:
             {**order_row(order, at_ns), "k_id": order.id} for order, at_ns in self._moved.values()
         ]
         return [(sql.NEW_ORDER, new), (sql.MOVED_ORDER, moved)]
+
+    def _restriction_writes(self) -> Writes:
+        """Each as it stands at last. What is over is written as well, so that it can be deleted."""
+        rows = [row for row, _ in self._restrictions.values()]
+        over = [
+            {"k_code": code, "k_symbol": symbol}
+            for (code, symbol), (_, is_set) in self._restrictions.items()
+            if not is_set
+        ]
+        return [(sql.RESTRICTION, rows), (sql.DELETE_RESTRICTION, over)]
 
     def _order_moved(self, event: e.OrderMoved) -> None:
         order, line = event
@@ -156,6 +181,30 @@ class Batch:
     def _mark(self, marks: dict[str, Any]) -> None:
         self._run["venue_marks"] = json_text(marks, "the broker's marks()")
 
+    def _restriction_changed(self, event: e.RestrictionChanged) -> None:
+        restriction, is_set, at_ns, by = event
+        row = restriction_row(restriction, self.run_id or None)
+        self._restrictions[row["code"], row["symbol"]] = (row, is_set)
+        told = {name: row[name] for name in ("code", "symbol", "state", "sentence", "run_id")}
+        self._rows[sql.RESTRICTION_EVENT].append(
+            {**told, "is_set": is_set, "who": clean(by), "at_ns": at_ns}
+        )
+
+    def _account_booked(self, event: e.AccountBooked) -> None:
+        self._rows[sql.ACCOUNT_EVENT].append(account_event_row(event.account_event, self.run_id))
+
+    def _reconciled(self, event: e.Reconciled) -> None:
+        self._rows[sql.RECONCILIATION].append(
+            {
+                "run_id": self.run_id,
+                "at_ns": event.at_ns,
+                "report": json_text(event.report, "the report of a reconciliation"),
+            }
+        )
+
+    def _run_funded(self, event: e.RunFunded) -> None:
+        self._run["starting_cash"] = format(event.cash, "f")
+
     def _run_stopped(self, event: e.RunStopped) -> None:
         if event.reason == "end":  # any other stop leaves the run to be resumed
             self._run["ended_ns"] = event.at_ns
@@ -171,5 +220,9 @@ _TAKERS: dict[type, Callable[[Batch, Any], None]] = {
     e.StateSaved: Batch._state_saved,
     e.TickCompleted: Batch._tick_completed,
     e.VenueMarked: Batch._venue_marked,
+    e.RestrictionChanged: Batch._restriction_changed,
+    e.AccountBooked: Batch._account_booked,
+    e.Reconciled: Batch._reconciled,
+    e.RunFunded: Batch._run_funded,
     e.RunStopped: Batch._run_stopped,
 }

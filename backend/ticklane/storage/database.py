@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from ticklane.core.errors import StorageError
 from ticklane.storage.batch import Writes
-from ticklane.storage.failures import failure
+from ticklane.storage.failures import UNKNOWN_NAME, failure
+from ticklane.storage.files import check_is_sqlite, check_place
+from ticklane.storage.lock import InstanceLock
 from ticklane.storage.migrate import upgrade
 from ticklane.storage.rows import Row
 
@@ -24,6 +27,7 @@ _PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "journal_size_limit=67108864",
+    "cache_size=-512",  # KiB; a writer reads little, and so its memory is flat after some hours
 )
 
 
@@ -52,16 +56,20 @@ def _begin(connection: Connection) -> None:
 
 
 class Database:
-    """One connection, kept open, through which everything is written."""
+    """One connection to a file, kept open, through which everything is written, and its lock."""
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = path
+        self._lock = InstanceLock(path)
         self._engine = open_engine(path, busy_timeout_s)
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
     async def open(self) -> None:
-        """Connect, check the file, bring the schema up to date; raises StorageError."""
+        """Take the file, check it, bring the schema up to date; raises StorageError."""
+        check_place(self.path)
+        check_is_sqlite(self.path)
+        self._lock.acquire()
         try:
             with self._told():
                 self._connection = await self._engine.connect()
@@ -111,9 +119,17 @@ class Database:
     async def close(self) -> None:
         """Let go of the file and of the driver's thread."""
         connection, self._connection, self._driver = self._connection, None, None
-        if connection is not None:
-            await connection.close()
-        await self._engine.dispose()
+        try:
+            if connection is not None:
+                await connection.close()
+            await self._engine.dispose()
+        finally:
+            self._lock.release()
+
+    async def wait_lost(self) -> StorageError:
+        """Wait until the connection is lost, which a file never is."""
+        await asyncio.Event().wait()
+        raise AssertionError
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -133,10 +149,7 @@ def _transact(connection: sqlite3.Connection, writes: Writes) -> None:
         for statement, rows in writes:
             changed = connection.executemany(statement, rows).rowcount
             if changed != len(rows):
-                raise StorageError(
-                    "a record names a run or an order that was never recorded; nothing of it was "
-                    "written."
-                )
+                raise StorageError(UNKNOWN_NAME)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk ends it by itself

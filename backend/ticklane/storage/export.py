@@ -57,7 +57,7 @@ def _target(reader: Reader, path: str | Path | None) -> Path:
 
 
 def _refuse_database(reader: Reader, file: Path) -> None:
-    if file.resolve() == reader.path:
+    if file.resolve() == reader.place:
         raise StorageError(f"the export would replace the database {file}; choose another name.")
 
 

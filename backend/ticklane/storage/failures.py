@@ -7,8 +7,11 @@ from pathlib import Path
 from ticklane.core.errors import StorageError
 from ticklane.storage.files import free_bytes, megabytes
 
+UNKNOWN_NAME = (
+    "a record names a run or an order that was never recorded; nothing of it was written."
+)
 _ALMOST_FULL = 1_000_000  # a failed write with less room than this is a full disk
-_TWICE = {
+TWICE = {
     "orders": "an order id or client order id is there already",
     "fills": "an execution id of it is booked already",
 }
@@ -64,8 +67,8 @@ def _free(path: Path) -> str:
 
 def _refused(detail: str, path: Path) -> str:
     table = detail.partition(": ")[2].partition(".")[0]
-    if detail.startswith("UNIQUE") and table in _TWICE:
-        why = _TWICE[table]
+    if detail.startswith("UNIQUE") and table in TWICE:
+        why = TWICE[table]
     elif detail.startswith("FOREIGN KEY"):
         why = "it names a run or an order that was never recorded"
     else:

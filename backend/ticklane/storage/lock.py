@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from ticklane.core.errors import StorageError
+from ticklane.core.errors import DatabaseInUse, StorageError
 
 
 class InstanceLock:
@@ -23,7 +23,7 @@ class InstanceLock:
         self._file: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock at once; raises StorageError naming the process that has it."""
+        """Take the lock at once; raises DatabaseInUse naming the process that has it."""
         if self._file is not None:
             return
         file = self._open()
@@ -32,12 +32,12 @@ class InstanceLock:
         except OSError:
             holder = os.pread(file, 200, 0).decode(errors="replace").strip()
             os.close(file)
-            raise StorageError(
+            raise DatabaseInUse(
                 f"the database {self.database} is in use by {_process(holder)}; stop that "
                 "process or choose another database."
             ) from None
         os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()} {_command()}\n".encode(), 0)
+        os.pwrite(file, f"{os.getpid()} {command()}\n".encode(), 0)
         self._file = file
 
     def release(self) -> None:
@@ -56,7 +56,7 @@ class InstanceLock:
             ) from None
 
 
-def _command() -> str:
+def command() -> str:
     # The program and its first word only: further arguments may hold a secret.
     return " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:2]])
 

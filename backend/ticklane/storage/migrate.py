@@ -16,15 +16,15 @@ from ticklane.storage.revisions import HEAD, VERSION_TABLE, check_owner, check_r
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(connection: Connection, path: Path) -> None:
+def upgrade(connection: Connection, place: object) -> None:
     """Make or migrate the tables; does nothing when the schema is the newest already.
 
     Raises StorageError for a database of a newer ticklane and for another program's.
     """
     tables = inspect(connection).get_table_names()
-    check_owner(path, tables)
+    check_owner(place, tables)
     revision = _stored_revision(connection) if VERSION_TABLE in tables else None
-    check_revision(path, revision)
+    check_revision(place, revision)
     if revision != HEAD:
         _run_alembic(connection)
 
@@ -33,11 +33,11 @@ def _stored_revision(connection: Connection) -> str | None:
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
 
 
-def _run_alembic(connection: Connection) -> None:
+def _run_alembic(connection: Connection, revision: str = "head") -> None:
     from alembic import command  # 0.3 s, needed once in the life of a database
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +13,15 @@ from ticklane.core.market import to_datetime
 from ticklane.core.money import ZERO, plain
 from ticklane.core.order import TERMINAL, Fill, Order, public
 from ticklane.core.portfolio import Book
-from ticklane.storage.failures import failure
-from ticklane.storage.files import database_path
-from ticklane.storage.readonly import open_read_only
+from ticklane.core.trading_state import Restriction
+from ticklane.storage.reading import ALL, open_reading
 from ticklane.storage.revisions import VERSION_TABLE, check_owner, check_revision
-from ticklane.storage.rows import Row, fill_of, order_of
+from ticklane.storage.rows import Row, fill_of, order_of, restriction_of
+from ticklane.storage.server import Server, place_of
 
 if TYPE_CHECKING:
     from ticklane.core.market import Column, Instants
+    from ticklane.core.secret import Secret
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "runs": (
@@ -99,6 +99,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "reason_code",
         "reason",
     ),
+    "restriction_events": ("at", "run_id", "code", "symbol", "state", "is_set", "sentence", "who"),
+    "account_events": ("id", "kind", "at", "amount", "symbol", "quantity", "detail"),
+    "reconciliations": ("id", "at", "report"),
 }
 
 
@@ -110,9 +113,9 @@ class Reader:
     `run` is a run id; None means the newest run. `limit` gives the newest rows only.
     """
 
-    def __init__(self, path_or_url: str | Path) -> None:
-        self.path = database_path(path_or_url)
-        self._connection = open_read_only(self.path)
+    def __init__(self, path_or_url: str | Path | Secret | Server) -> None:
+        self.place = place_of(path_or_url)
+        self._reading = open_reading(self.place)
         try:
             self._check_schema()
         except BaseException:
@@ -120,18 +123,18 @@ class Reader:
             raise
 
     def _check_schema(self) -> None:
-        tables = [r["name"] for r in self._fetch("SELECT name FROM sqlite_master")]
-        check_owner(self.path, tables)
+        tables = self._reading.tables()
+        check_owner(self.place, tables)
         if not tables:
             raise StorageError(
-                f"the database {self.path} is empty; start a run first or name another database."
+                f"the database {self.place} is empty; start a run first or name another database."
             )
         for row in self._fetch(f"SELECT version_num FROM {VERSION_TABLE}"):
-            check_revision(self.path, row["version_num"])
+            check_revision(self.place, row["version_num"])
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
+        """Let go of the database."""
+        self._reading.close()
 
     def runs(self) -> list[Row]:
         """Every run with what it holds; `ended_at` is None while it can be resumed."""
@@ -234,15 +237,41 @@ class Reader:
         found = self._rows("signals", "seq", run, limit, strategy=strategy, symbol=symbol)
         return [_fields(row, "signals") for row in found]
 
+    def restrictions(self) -> list[Restriction]:
+        """What restricts trading in this database, oldest first, as core values."""
+        query = "SELECT * FROM restrictions ORDER BY since_ns, code, symbol"
+        return [restriction_of(row) for row in self._fetch(query)]
+
+    def restriction_events(self, limit: int | None = None) -> list[Row]:
+        """Who restricted and who released trading, of all runs and between them."""
+        query = "SELECT * FROM restriction_events ORDER BY seq DESC LIMIT ?"
+        found = self._fetch(query, [ALL if limit is None else limit])[::-1]
+        return [
+            {**_fields(row, "restriction_events"), "is_set": bool(row["is_set"])} for row in found
+        ]
+
+    def account_events(self, run: str | None = None, limit: int | None = None) -> list[Row]:
+        """Fees, dividends, deposits and the like, as the venue told them."""
+        found = self._rows("account_events", "at_ns", run, limit)
+        return [_fields(row, "account_events") for row in found]
+
+    def reconciliations(self, run: str | None = None, limit: int | None = None) -> list[Row]:
+        """The reports of all comparisons of our books with the venue's."""
+        found = self._rows("reconciliations", "id", run, limit)
+        return [
+            {**_fields(row, "reconciliations"), "report": json.loads(row["report"])}
+            for row in found
+        ]
+
     def state(self, run: str | None = None) -> dict[str, Any]:
         """Each strategy's saved `state`."""
         found = self._rows("strategy_state", "strategy", run)
         return {row["strategy"]: json.loads(row["state"]) for row in found}
 
-    def _run_rows(self) -> list[sqlite3.Row]:
+    def _run_rows(self) -> list[Any]:
         return self._fetch("SELECT * FROM runs ORDER BY CAST(substr(id, 2) AS INTEGER)")
 
-    def _run_fields(self, run: sqlite3.Row) -> Row:
+    def _run_fields(self, run: Any) -> Row:
         counts = {
             table: self._fetch(f"SELECT count(*) FROM {table} WHERE run_id = ?", [run["id"]])[0][0]
             for table in ("orders", "fills", "trades")
@@ -258,7 +287,7 @@ class Reader:
         limit: int | None = None,
         where: str = "",
         **equal: str | None,
-    ) -> list[sqlite3.Row]:
+    ) -> list[Any]:
         """The rows of one run in the order of column `by`, the last `limit` of them."""
         chosen = self._run_id(run)
         if chosen is None:
@@ -266,7 +295,7 @@ class Reader:
         wanted = {"run_id": chosen, **{k: v for k, v in equal.items() if v is not None}}
         tests = " AND ".join([*(f"{name} = ?" for name in wanted), *([where] if where else [])])
         query = f"SELECT * FROM {table} WHERE {tests} ORDER BY {by} DESC LIMIT ?"
-        found = self._fetch(query, [*wanted.values(), -1 if limit is None else limit])
+        found = self._fetch(query, [*wanted.values(), ALL if limit is None else limit])
         return found[::-1]
 
     def _run_id(self, run: str | None) -> str | None:
@@ -275,14 +304,11 @@ class Reader:
             return ids[-1] if ids else None
         if run not in ids:
             known = f"the runs are {', '.join(ids)}" if ids else "it has no runs yet"
-            raise StorageError(f"the database {self.path} has no run {run!r}; {known}.")
+            raise StorageError(f"the database {self.place} has no run {run!r}; {known}.")
         return run
 
-    def _fetch(self, query: str, values: list[Any] | None = None) -> list[sqlite3.Row]:
-        try:
-            return self._connection.execute(query, values or []).fetchall()
-        except sqlite3.Error as error:
-            raise failure(error, self.path) from error
+    def _fetch(self, query: str, values: list[Any] | None = None) -> list[Any]:
+        return self._reading.fetch(query, values or ())
 
     def __enter__(self) -> Self:
         return self

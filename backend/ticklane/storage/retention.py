@@ -6,7 +6,6 @@ taken for old.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.market import DAY, HOUR
+from ticklane.storage.reading import ALL, Reading
 from ticklane.storage.rows import Row
 
 CHUNK = 500  # rows deleted in one transaction, so that no record waits long
@@ -56,43 +56,41 @@ class Pruned(NamedTuple):
     signals: int
 
 
-def doomed_equity(connection: sqlite3.Connection, keep: EquityKeep) -> Keys:
+def doomed_equity(reading: Reading, keep: EquityKeep) -> Keys:
     """The keys of the points that thinning takes away."""
     return [
         (run_id, at_ns)
-        for run_id, newest in _newest(connection, "equity")
-        for at_ns in _thinned(connection, run_id, newest - keep.days * DAY, _BUCKETS[keep.then])
+        for run_id, newest in _newest(reading, "equity")
+        for at_ns in _thinned(reading, run_id, newest - keep.days * DAY, _BUCKETS[keep.then])
     ]
 
 
-def _thinned(
-    connection: sqlite3.Connection, run_id: str, before_ns: int, bucket: int
-) -> Iterator[int]:
+def _thinned(reading: Reading, run_id: str, before_ns: int, bucket: int) -> Iterator[int]:
     query = "SELECT at_ns FROM equity WHERE run_id = ? AND at_ns < ? ORDER BY at_ns"
-    times = [row[0] for row in connection.execute(query, (run_id, before_ns))]
+    times = [row[0] for row in reading.fetch(query, (run_id, before_ns))]
     for at_ns, following in pairwise(times):
         if at_ns // bucket == following // bucket:
             yield at_ns
 
 
-def doomed_signals(connection: sqlite3.Connection, keep: SignalsKeep) -> Keys:
+def doomed_signals(reading: Reading, keep: SignalsKeep) -> Keys:
     """The keys of the signals that are too old or too many."""
     found: set[int] = set()
-    for run_id, newest in _newest(connection, "signals"):
+    for run_id, newest in _newest(reading, "signals"):
         if keep.days is not None:
             query = "SELECT seq FROM signals WHERE run_id = ? AND at_ns < ?"
-            found.update(
-                r[0] for r in connection.execute(query, (run_id, newest - keep.days * DAY))
-            )
+            found.update(r[0] for r in reading.fetch(query, (run_id, newest - keep.days * DAY)))
         if keep.rows is not None:
-            query = "SELECT seq FROM signals WHERE run_id = ? ORDER BY seq DESC LIMIT -1 OFFSET ?"
-            found.update(r[0] for r in connection.execute(query, (run_id, keep.rows)))
+            query = (
+                f"SELECT seq FROM signals WHERE run_id = ? ORDER BY seq DESC LIMIT {ALL} OFFSET ?"
+            )
+            found.update(r[0] for r in reading.fetch(query, (run_id, keep.rows)))
     return [(seq,) for seq in sorted(found)]
 
 
-def _newest(connection: sqlite3.Connection, table: str) -> list[tuple[str, int]]:
+def _newest(reading: Reading, table: str) -> list[tuple[str, int]]:
     query = f"SELECT run_id, max(at_ns) FROM {table} GROUP BY run_id"
-    return [(row[0], row[1]) for row in connection.execute(query)]
+    return [(row[0], row[1]) for row in reading.fetch(query)]
 
 
 def deletions(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.errors import StorageError
 from ticklane.core.market import Bar, Observation, Quote
 from ticklane.core.order import (
@@ -21,6 +22,7 @@ from ticklane.core.order import (
     TimeInForce,
 )
 from ticklane.core.position import Trade
+from ticklane.core.trading_state import Restriction, TradingState
 
 Row = dict[str, Any]
 _MONEY = ("notional", "limit_price", "stop_price", "trail_amount", "trail_percent")
@@ -32,6 +34,7 @@ _SAME = (  # written and read as they are
     "parent_id",
     "replaces_id",
     "tag",
+    "valid_until_ns",
 )
 
 
@@ -41,7 +44,12 @@ def exact_text(value: Decimal | None) -> str | None:
 
 
 def clean(text: str) -> str:
-    """Make a strategy's words storable: what is no Unicode text becomes a question mark."""
+    """Make a strategy's words storable: what is no Unicode text becomes a question mark.
+
+    So does the NUL, which PostgreSQL cannot hold.
+    """
+    if "\0" in text:
+        text = text.replace("\0", "?")
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -77,6 +85,7 @@ def order_row(order: Order, updated_ns: int) -> Row:
         "is_cancel_pending": order.is_cancel_pending,
         "created_ns": order.created_ns,
         "updated_ns": updated_ns,
+        "valid_until_ns": order.valid_until_ns,
     }
 
 
@@ -116,11 +125,14 @@ def event_of(row: Any) -> OrderEvent:
 
 
 def link_legs(orders: Iterable[Order]) -> None:
-    """Give each order the legs among `orders` that name it as their parent, in their order."""
+    """Give each order the legs among `orders` that name it as their parent, in their order.
+
+    The second half of a flip names the first as its parent as well, but is no leg of it.
+    """
     known = {order.id: order for order in orders}
     for order in known.values():
         parent = known.get(order.parent_id or "")
-        if parent is not None:
+        if parent is not None and parent.order_class is not OrderClass.SIMPLE:
             parent.legs = (*parent.legs, order)
 
 
@@ -194,6 +206,58 @@ def trade_row(trade: Trade, run_id: str) -> Row:
         "profit": format(trade.profit, "f"),
         "fees": format(trade.fees, "f"),
     }
+
+
+def account_event_row(event: AccountEvent, run_id: str) -> Row:
+    """One entry of the account's own journal."""
+    return {
+        "run_id": run_id,
+        "id": event.id,
+        "kind": event.kind,
+        "at_ns": event.at_ns,
+        "amount": format(event.amount, "f"),
+        "symbol": event.symbol,
+        "quantity": exact_text(event.quantity),
+        "detail": clean(event.detail),
+    }
+
+
+def account_event_of(row: Any) -> AccountEvent:
+    """The account event of a row."""
+    return AccountEvent(
+        row["id"],
+        row["kind"],
+        row["at_ns"],
+        Decimal(row["amount"]),
+        row["symbol"],
+        _number(row["quantity"]),
+        row["detail"],
+    )
+
+
+def restriction_row(restriction: Restriction, run_id: str | None) -> Row:
+    """One restriction as it stands."""
+    return {
+        "code": restriction.code,
+        "symbol": restriction.symbol or "",
+        "state": restriction.state.value,
+        "sentence": clean(restriction.sentence),
+        "since_ns": restriction.since_ns,
+        "is_latched": restriction.is_latched,
+        "run_id": run_id,
+    }
+
+
+def restriction_of(row: Any) -> Restriction:
+    """The restriction of a row."""
+    return Restriction(
+        row["code"],
+        TradingState(row["state"]),
+        row["sentence"],
+        row["since_ns"],
+        bool(row["is_latched"]),
+        row["symbol"] or None,
+    )
 
 
 def json_text(values: Mapping[str, Any], what: str) -> str:

@@ -6,25 +6,39 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ticklane.core.order import TERMINAL, OrderStatus
+from ticklane.core.market import DAY
+from ticklane.core.order import TERMINAL, Order, OrderStatus
+from ticklane.core.trading_state import Restriction
 from ticklane.interfaces import Recovered
-from ticklane.storage.rows import event_of, fill_of, link_legs, order_of
+from ticklane.storage.rows import (
+    account_event_of,
+    event_of,
+    fill_of,
+    link_legs,
+    order_of,
+    restriction_of,
+)
 from ticklane.storage.schema import (
+    account_events,
     equity,
     fills,
     meta,
     order_events,
     orders,
+    restrictions,
     runs,
     strategy_state,
 )
 
 _OPEN = [status.value for status in OrderStatus if status not in TERMINAL]
+_LATELY_NS = 2 * DAY  # so long a venue may still speak of an order that has ended
+_MOST = 20_000
 
 
 async def begin(
@@ -42,10 +56,18 @@ async def begin(
             update(runs).where(unfinished).values(ended_ns=at_ns, end_reason="fresh")
         )
     found = await _rows(connection, select(runs).where(unfinished))
+    latched = await _latched(connection)
     if found:
-        return await _resume(connection, max(found, key=_number), installation)
+        return await _resume(connection, max(found, key=_number), installation, latched)
     run_id = await _make(connection, fingerprint, config, at_ns)
-    return Recovered(run_id, started_ns=at_ns, installation=installation)
+    return Recovered(run_id, started_ns=at_ns, installation=installation, restrictions=latched)
+
+
+async def _latched(connection: AsyncConnection) -> tuple[Restriction, ...]:
+    """What only an operator releases; whatever else restricted the last run is found anew."""
+    await connection.execute(delete(restrictions).where(~restrictions.c.is_latched))
+    query = select(restrictions).order_by(restrictions.c.since_ns)
+    return tuple(restriction_of(row) for row in await _rows(connection, query))
 
 
 def _number(run: Mapping[str, Any]) -> int:
@@ -93,7 +115,10 @@ def _for_people(config: Mapping[str, Any]) -> str:
 
 
 async def _resume(
-    connection: AsyncConnection, run: Mapping[str, Any], installation: str
+    connection: AsyncConnection,
+    run: Mapping[str, Any],
+    installation: str,
+    latched: tuple[Restriction, ...],
 ) -> Recovered:
     run_id = run["id"]
     await connection.execute(
@@ -104,14 +129,15 @@ async def _resume(
     unsent = {order.replaces_id for order in listed if order.status is OrderStatus.SENDING}
     strategies = await _rows(connection, _strategies(run_id))
     booked = select(fills).where(fills.c.run_id == run_id).order_by(fills.c.number)
-    marked = select(equity.c.at_ns).where(equity.c.run_id == run_id).limit(1)
+    marks = await _equity_marks(connection, run)
+    cash = run["starting_cash"]
     return Recovered(
         run_id,
         is_resumed=True,
         started_ns=run["started_ns"],
         cursor_ns=run["cursor_ns"],
         order_count=await _order_count(connection, run_id),
-        has_begun=bool(await _rows(connection, marked)),
+        has_begun=bool(marks),
         orders=tuple(order for order in listed if order.is_open or order.id in unsent),
         steps=tuple(event_of(row) for row in await _rows(connection, _steps(run_id))),
         fills=tuple(fill_of(row) for row in await _rows(connection, booked)),
@@ -119,7 +145,47 @@ async def _resume(
         standings={row["strategy"]: (row["status"], row["faults"]) for row in strategies},
         venue_marks=json.loads(run["venue_marks"] or "{}"),
         installation=installation,
+        starting_cash=None if cash is None else Decimal(cash),
+        closed=await _closed(connection, run),
+        account_events=tuple(
+            account_event_of(row) for row in await _rows(connection, _account_events(run_id))
+        ),
+        restrictions=latched,
+        equity_marks=marks,
     )
+
+
+async def _equity_marks(
+    connection: AsyncConnection, run: Mapping[str, Any]
+) -> tuple[tuple[int, Decimal], ...]:
+    """The account before the day of the run's last instant, at its first mark, and at its last."""
+    last_ns = run["started_ns"] if run["cursor_ns"] is None else run["cursor_ns"]
+    midnight_ns = last_ns // DAY * DAY
+    query = select(equity.c.at_ns, equity.c.equity).where(equity.c.run_id == run["id"]).limit(1)
+    newest, oldest = equity.c.at_ns.desc(), equity.c.at_ns
+    found: dict[int, Decimal] = {}
+    for part in (
+        query.where(equity.c.at_ns <= midnight_ns).order_by(newest),
+        query.where(equity.c.at_ns > midnight_ns).order_by(oldest),
+        query.order_by(newest),
+    ):
+        for row in await _rows(connection, part):
+            found[row["at_ns"]] = Decimal(repr(row["equity"]))
+    return tuple(sorted(found.items()))
+
+
+async def _closed(connection: AsyncConnection, run: Mapping[str, Any]) -> tuple[Order, ...]:
+    """Orders that were sent and have ended in the last days before the run stood still."""
+    since_ns = (run["cursor_ns"] or run["started_ns"]) - _LATELY_NS
+    over = [status.value for status in TERMINAL if status is not OrderStatus.DENIED]
+    query = (
+        select(orders)
+        .where(orders.c.run_id == run["id"], orders.c.status.in_(over))
+        .where(orders.c.updated_ns >= since_ns)
+        .order_by(orders.c.number.desc())
+        .limit(_MOST)
+    )
+    return tuple(order_of(row) for row in reversed(await _rows(connection, query)))
 
 
 async def _order_count(connection: AsyncConnection, run_id: str) -> int:
@@ -135,6 +201,11 @@ async def _order_count(connection: AsyncConnection, run_id: str) -> int:
 
 def _strategies(run_id: str) -> Select[Any]:
     return select(strategy_state).where(strategy_state.c.run_id == run_id)
+
+
+def _account_events(run_id: str) -> Select[Any]:
+    mine = select(account_events).where(account_events.c.run_id == run_id)
+    return mine.order_by(account_events.c.at_ns, account_events.c.id)
 
 
 def _steps(run_id: str) -> Select[Any]:

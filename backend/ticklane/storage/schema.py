@@ -42,8 +42,8 @@ def _order() -> Column[str]:
     return Column("order_id", Text, ForeignKey("orders.id"), nullable=False)
 
 
-def _sequence() -> Column[int]:
-    return Column("seq", _Sequence, primary_key=True, autoincrement=True)
+def _sequence(name: str = "seq") -> Column[int]:
+    return Column(name, _Sequence, primary_key=True, autoincrement=True)
 
 
 def _text(name: str) -> Column[str]:
@@ -77,6 +77,7 @@ runs = Table(
     Column("cursor_ns", BigInteger),  # the last tick wholly done
     _maybe("venue_marks"),  # JSON
     Column("resumed", Integer, nullable=False),  # how often
+    _maybe("starting_cash"),  # of the account, where the venue decides it
 )
 
 orders = Table(
@@ -109,6 +110,7 @@ orders = Table(
     Column("is_cancel_pending", Boolean, nullable=False),
     _instant("created_ns"),
     _instant("updated_ns"),
+    Column("valid_until_ns", BigInteger),  # NULL: its signal is good for ever
     UniqueConstraint("run_id", "number"),
 )
 
@@ -195,4 +197,52 @@ signals = Table(
     _maybe("order_id"),
     _text("reason_code"),  # of a fault: strategy_fault or strategy_parked
     _text("reason"),
+)
+
+account_events = Table(
+    "account_events",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("id", Text, primary_key=True),  # the venue's own
+    _text("kind"),  # FEE, CFEE, DIV, INT, CSD, CSW, JNLC, SPLIT ...
+    _instant("at_ns"),
+    _text("amount"),  # what it adds to the cash
+    _maybe("symbol"),
+    _maybe("quantity"),  # what it adds to the position
+    _text("detail"),
+)
+
+restrictions = Table(  # of the whole file, not of a run: the kill switch outlives runs
+    "restrictions",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),  # empty: the whole account
+    _text("state"),
+    _text("sentence"),
+    _instant("since_ns"),
+    Column("is_latched", Boolean, nullable=False),
+    _maybe("run_id"),  # in which it was set; NULL: no daemon was running
+)
+
+restriction_events = Table(  # append-only: who restricted and who released, when and why
+    "restriction_events",
+    metadata,
+    _sequence(),
+    _maybe("run_id"),
+    _text("code"),
+    _text("symbol"),
+    _text("state"),
+    Column("is_set", Boolean, nullable=False),
+    _text("sentence"),
+    _text("who"),
+    _instant("at_ns"),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    _sequence("id"),
+    _run(),
+    _instant("at_ns"),
+    _text("report"),  # JSON
 )

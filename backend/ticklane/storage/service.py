@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from ticklane.core.errors import StorageError
 from ticklane.core.events import Event
@@ -16,16 +15,8 @@ from ticklane.storage import runs
 from ticklane.storage.backup import back_up
 from ticklane.storage.batch import Batch
 from ticklane.storage.database import Database
-from ticklane.storage.failures import failure
-from ticklane.storage.files import (
-    check_is_sqlite,
-    check_place,
-    database_path,
-    free_bytes,
-    megabytes,
-)
-from ticklane.storage.lock import InstanceLock
-from ticklane.storage.readonly import open_read_only
+from ticklane.storage.files import free_bytes, megabytes
+from ticklane.storage.reading import Reading, open_reading
 from ticklane.storage.retention import (
     EquityKeep,
     Keys,
@@ -35,62 +26,55 @@ from ticklane.storage.retention import (
     doomed_equity,
     doomed_signals,
 )
+from ticklane.storage.server import Place, Server, place_of
 from ticklane.storage.statements import COUNTS, DELETE_EQUITY, DELETE_SIGNAL
+from ticklane.storage.to_the_end import to_the_end
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from ticklane.core.secret import Secret
+    from ticklane.storage.postgres import PostgresDatabase
 
 MINIMUM_FREE_BYTES = 200_000_000
 
 
 class StorageService:
-    """Records runs in one SQLite file and finds them again; implements the Storage port.
+    """Records runs in one database and finds them again; implements the Storage port.
 
-    `path_or_url` is a path or a `sqlite:///` URL. Nothing is opened before `open` or `begin_run`;
-    from then on no other daemon can open the same file. `equity_keep` and `signals_keep` say what
-    `prune` may take away (nothing by default). Every error is a StorageError of one sentence, and
-    a record that failed has left no trace.
+    `path_or_url` is the path of a SQLite file, a `sqlite:///` URL or a `postgresql://` URL. Nothing
+    is opened before `open` or `begin_run`; from then on no other daemon can open the same one.
+    `equity_keep` and `signals_keep` say what `prune` may take away (nothing by default). Every
+    error is a StorageError of one sentence, and a record that failed has left no trace.
     """
 
     def __init__(
         self,
-        path_or_url: str | Path,
+        path_or_url: str | Path | Secret | Server,
         *,
         equity_keep: EquityKeep | None = None,
         signals_keep: SignalsKeep | None = None,
         minimum_free_bytes: int = MINIMUM_FREE_BYTES,
         busy_timeout_s: float = 5.0,
     ) -> None:
-        self.path = database_path(path_or_url)
+        self.place = place_of(path_or_url)
         self.equity_keep = equity_keep
         self.signals_keep = signals_keep
         self.minimum_free_bytes = minimum_free_bytes
         self._busy_timeout_s = busy_timeout_s
-        self._lock = InstanceLock(self.path)
-        self._database: Database | None = None
+        self._database: Database | PostgresDatabase | None = None
         self._turn = asyncio.Lock()  # one transaction after the other
         self._counts: dict[str, tuple[int, int]] = {}  # run -> orders and fills so far
 
     async def open(self) -> None:
-        """Take the file for this process, check it and bring its schema up to date."""
-        await _to_the_end(self._open())
+        """Take the database for this process, check it and bring its schema up to date."""
+        await to_the_end(self._open())
 
     async def _open(self) -> None:
         async with self._turn:
             if self._database is not None:
                 return
-            self._take_file()
-            database = Database(self.path, self._busy_timeout_s)
-            try:
-                await database.open()
-            except BaseException:
-                self._lock.release()
-                raise
+            database = _database_at(self.place, self._busy_timeout_s)
+            await database.open()
             self._database = database
-
-    def _take_file(self) -> None:
-        check_place(self.path)
-        check_is_sqlite(self.path)
-        self._lock.acquire()
 
     async def begin_run(
         self, fingerprint: str, config: Mapping[str, Any], at_ns: int, fresh: bool = False
@@ -100,7 +84,7 @@ class StorageService:
         `fresh` ends an unfinished one first. `config` is stored as JSON for people to read.
         """
         await self.open()
-        return await _to_the_end(self._begin(fingerprint, config, at_ns, fresh))
+        return await to_the_end(self._begin(fingerprint, config, at_ns, fresh))
 
     async def _begin(
         self, fingerprint: str, config: Mapping[str, Any], at_ns: int, fresh: bool
@@ -128,17 +112,18 @@ class StorageService:
 
     async def close(self) -> None:
         """Finish what is being written and let go of the database, also when cancelled."""
-        await _to_the_end(self._close())
+        await to_the_end(self._close())
 
     async def _close(self) -> None:
         async with self._turn:
             database, self._database = self._database, None
             self._counts.clear()
-            try:
-                if database is not None:
-                    await database.close()
-            finally:
-                self._lock.release()
+            if database is not None:
+                await database.close()
+
+    async def wait_lost(self) -> StorageError:
+        """Wait until the server of an open database is lost, perhaps for ever; why."""
+        return await self._opened().wait_lost()
 
     async def prune(self) -> Pruned:
         """Thin `equity` and shorten `signals` as the settings say; a run may go on meanwhile.
@@ -152,16 +137,14 @@ class StorageService:
         return Pruned(len(equity), len(signals))
 
     def _doomed(self) -> tuple[Keys, Keys]:
-        connection = open_read_only(self.path)
+        reading = open_reading(self.place)
         try:
             return (
-                _found(connection, doomed_equity, self.equity_keep),
-                _found(connection, doomed_signals, self.signals_keep),
+                _found(reading, doomed_equity, self.equity_keep),
+                _found(reading, doomed_signals, self.signals_keep),
             )
-        except sqlite3.Error as error:
-            raise failure(error, self.path) from error
         finally:
-            connection.close()
+            reading.close()
 
     async def _delete(self, statement: str, names: tuple[str, ...], keys: Keys) -> None:
         for piece in deletions(statement, names, keys):
@@ -170,22 +153,27 @@ class StorageService:
 
     async def backup(self, file: str | Path) -> None:
         """Copy the database, consistent, to a file that does not exist yet."""
-        await asyncio.to_thread(back_up, self.path, Path(file))
+        await asyncio.to_thread(back_up, self.place, Path(file))
 
     def free_space_warning(self) -> str | None:
-        """A sentence when the disk has less than `minimum_free_bytes` left, else None."""
-        free = free_bytes(self.path)
+        """A sentence when the disk has less than `minimum_free_bytes` left, else None.
+
+        The disk of a PostgreSQL server cannot be seen from here: always None.
+        """
+        if isinstance(self.place, Server):
+            return None
+        free = free_bytes(self.place)
         if free >= self.minimum_free_bytes:
             return None
         return (
-            f"the disk of the database {self.path} has only {megabytes(free)} left; free some "
+            f"the disk of the database {self.place} has only {megabytes(free)} left; free some "
             "space before it is full."
         )
 
-    def _opened(self) -> Database:
+    def _opened(self) -> Database | PostgresDatabase:
         if self._database is None:
             raise StorageError(
-                f"the database {self.path} is not open; call open() or begin_run() first."
+                f"the database {self.place} is not open; call open() or begin_run() first."
             )
         return self._database
 
@@ -202,21 +190,17 @@ class StorageService:
         await self.close()
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do the work wholly and only then obey a cancel: half of it would spoil the connection."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody else will look at it
-        raise
+def _database_at(place: Place, busy_timeout_s: float) -> Database | PostgresDatabase:
+    if isinstance(place, Server):
+        from ticklane.storage.postgres import PostgresDatabase
+
+        return PostgresDatabase(place)
+    return Database(place, busy_timeout_s)
 
 
 def _found(
-    connection: sqlite3.Connection,
-    find: Callable[[sqlite3.Connection, Any], Keys],
+    reading: Reading,
+    find: Callable[[Reading, Any], Keys],
     keep: EquityKeep | SignalsKeep | None,
 ) -> Keys:
-    return [] if keep is None else find(connection, keep)
+    return [] if keep is None else find(reading, keep)

@@ -40,9 +40,14 @@ def _upsert(table: Table) -> Insert:
     return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
+def _numbered(table: Table) -> tuple[str, ...]:
+    """The columns that the database counts by itself."""
+    return ("id",) if table is schema.reconciliations else ("seq",)
+
+
 def _insert(table: Table) -> Insert:
     return insert(table).values(
-        {c.name: bindparam(c.name) for c in table.columns if c.key != "seq"}
+        {c.name: bindparam(c.name) for c in table.columns if c.key not in _numbered(table)}
     )
 
 
@@ -57,8 +62,8 @@ def _move_run() -> Update:
         return func.coalesce(bindparam(column.name), column)
 
     table = schema.runs
-    moving = (table.c.cursor_ns, table.c.venue_marks, table.c.ended_ns, table.c.end_reason)
-    values: dict[str, Any] = {column.name: newest(column) for column in moving}
+    moving = ("cursor_ns", "venue_marks", "ended_ns", "end_reason", "starting_cash")
+    values: dict[str, Any] = {name: newest(table.c[name]) for name in moving}
     return update(table).where(table.c.id == bindparam("k_id")).values(values)
 
 
@@ -78,6 +83,10 @@ TRADE = sql_of(_insert(schema.trades))
 STATE = sql_of(_upsert(schema.strategy_state))
 EQUITY = sql_of(_upsert(schema.equity))
 SIGNAL = sql_of(_insert(schema.signals))
+ACCOUNT_EVENT = sql_of(_upsert(schema.account_events))
+RESTRICTION = sql_of(_upsert(schema.restrictions))
+RESTRICTION_EVENT = sql_of(_insert(schema.restriction_events))
+RECONCILIATION = sql_of(_insert(schema.reconciliations))
 RUN = sql_of(_move_run())  # a NULL leaves the column as it is
 COUNTS = sql_of(_counts())  # orders and fills that a run has ever had
 DELETE_EQUITY = sql_of(
@@ -86,3 +95,9 @@ DELETE_EQUITY = sql_of(
     )
 )
 DELETE_SIGNAL = sql_of(delete(schema.signals).where(schema.signals.c.seq == bindparam("k_seq")))
+DELETE_RESTRICTION = sql_of(
+    delete(schema.restrictions).where(
+        schema.restrictions.c.code == bindparam("k_code"),
+        schema.restrictions.c.symbol == bindparam("k_symbol"),
+    )
+)

@@ -1,0 +1,32 @@
+"""Tape: everything that happened in a replay, kept for its result."""
+
+from __future__ import annotations
+
+from ticklane.core.order import Fill, Order
+from ticklane.core.portfolio import Portfolio
+from ticklane.core.position import Trade
+
+
+class Tape:
+    """Everything that happened in a run, kept for its result."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+        self.fills: list[Fill] = []
+        self.trades: list[Trade] = []
+        self.cash: list[float] = []  # of all books after each fill: made while it is at hand
+        self.held: list[float] = []  # of the fill's symbol, in all books
+
+    def book(self, fill: Fill, trade: Trade | None, portfolio: Portfolio) -> None:
+        """Keep a fill that has just been booked, the trade it closed, and what they led to."""
+        self.fills.append(fill)
+        if trade is not None:
+            self.trades.append(trade)
+        books = portfolio.books
+        if len(books) == 1:
+            book = books[fill.strategy]
+            self.cash.append(float(book.cash))
+            self.held.append(float(book.positions[fill.symbol].quantity))
+        else:
+            self.cash.append(float(portfolio.cash))
+            self.held.append(float(portfolio.net(fill.symbol)))

@@ -1,0 +1,391 @@
+"""Reconciling: what the venue shows is compared with what we know, and what we missed is taken in.
+
+REST is the truth, the stream is only speed. Nothing is corrected silently: what is ours and was
+missed is told to the lane like any event, what is not ours is counted and shown, and what does
+not add up restricts trading, with both numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from ticklane.core.account_event import AccountEvent
+from ticklane.core.market import DAY, to_datetime
+from ticklane.core.money import ZERO, plain
+from ticklane.core.trading_state import TradingState
+from ticklane.integrations.alpaca import account_state
+from ticklane.integrations.alpaca.api import Api, Unread
+from ticklane.integrations.alpaca.convert import (
+    VenueOrder,
+    read_account_event,
+    read_fill,
+    read_number,
+    read_order,
+    read_symbol,
+)
+from ticklane.integrations.alpaca.ledger import Ledger
+from ticklane.integrations.alpaca.restrictions import Restrictions
+from ticklane.integrations.alpaca.sending import Sender
+from ticklane.integrations.alpaca.teller import Teller, key_of
+from ticklane.integrations.alpaca.tracks import Track, Tracks
+from ticklane.interfaces import Clock
+
+_log = logging.getLogger("ticklane.alpaca")
+_LOOKS: Final = 3  # at positions and cash, before a difference is one
+_BETWEEN_LOOKS: Final = 1.0
+_GAP_WAITS: Final = (0.5, 2.0, 5.0)
+_OVERLAP_NS: Final = 600_000_000_000
+_SWEEP_NS: Final = 3_600_000_000_000
+
+
+@dataclass
+class Reconciliation:
+    """What a comparison with the venue has shown, in plain words."""
+
+    why: str  # start, reconnect, asked, ...
+    at_ns: int
+    found: list[str] = field(default_factory=list)
+    adopted: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
+    trouble: str = ""  # why it could not be done wholly
+    seconds: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """True when everything could be read."""
+        return not self.trouble
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "why": self.why,
+            "at": to_datetime(self.at_ns).isoformat(),
+            "seconds": round(self.seconds, 3),
+            "is_complete": self.is_complete,
+            "trouble": self.trouble,
+            "found": list(self.found),
+            "adopted": list(self.adopted),
+            "differs": list(self.differs),
+        }
+
+
+class Reconciler:
+    """Reads account, positions, orders and activities, and lays them over what we know."""
+
+    def __init__(
+        self,
+        api: Api,
+        tracks: Tracks,
+        teller: Teller,
+        ledger: Ledger,
+        sender: Sender,
+        restrictions: Restrictions,
+        clock: Clock,
+        put_event: Callable[[AccountEvent], None],
+    ) -> None:
+        self._api, self._tracks, self._teller, self._ledger = api, tracks, teller, ledger
+        self._sender, self._restrictions, self._clock = sender, restrictions, clock
+        self._put_event = put_event
+        self.since_ns = 0  # activities and closed orders are asked for from here on
+        self.known_keys: set[str] = set()  # of executions that the database has
+        self.cash = ZERO
+        self.account: Mapping[str, Any] = {}
+        self.last: Reconciliation | None = None
+        self.on_positions: Callable[[Mapping[str, Decimal]], None] = _ignore
+        self._foreign: dict[str, bool] = {}  # broker order ids -> ours, but not known
+        self.orphans: dict[str, str] = {}  # open, ours, but not known -> what it is
+        self._told_events: set[str] = set()
+        self._swept_ns = 0
+        self._gaps: set[str] = set()
+        self._lock = asyncio.Lock()
+        teller.on_gap = self.note_gap
+
+    async def run(self, why: str) -> Reconciliation:
+        """The whole comparison; never raises for a venue that does not answer."""
+        report = Reconciliation(why, self._clock.now_ns())
+        began = asyncio.get_running_loop().time()
+        async with self._lock:
+            try:
+                await self._take_orders(report)
+                await self._take_activities(report, is_whole=True)
+                await self._close_gaps()
+                await self._compare(report)
+            except Unread as error:
+                report.trouble = f"Alpaca could not be read ({error})."
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+                _log.exception("what Alpaca answered could not be understood")
+                report.trouble = f"Alpaca's answer could not be understood ({error!r})."
+        report.seconds = asyncio.get_running_loop().time() - began
+        self.last = report
+        return report
+
+    async def look(self, is_whole: bool = False) -> Reconciliation:
+        """The minute's look at account, activities, positions and cash."""
+        report = Reconciliation("running", self._clock.now_ns())
+        async with self._lock:
+            await self._take_activities(report, is_whole)
+            await self._compare(report)
+        if report.adopted or report.differs:
+            self.last = report
+        return report
+
+    # --- orders ------------------------------------------------------------------------------
+
+    async def _take_orders(self, report: Reconciliation) -> None:
+        """Open orders and those closed lately; then each of ours that is in neither list."""
+        asked_ns = self._clock.now_ns()
+        local = {track.broker_id for track in self._tracks.open() if track.broker_id}
+        seen_ids = await self.take_open_orders(report)
+        if local - seen_ids:
+            for row in await self._api.orders(
+                "closed", min(self.since_ns or asked_ns, asked_ns) - DAY
+            ):
+                seen_ids |= self._take(row, report)
+        for broker_id in local - seen_ids:
+            track = self._tracks.by_broker_id.get(broker_id)
+            if track is not None and not track.is_over and not await self._sender.refresh(track):
+                report.differs.append(
+                    f"order {track.order.id} is open here, but Alpaca could not show it."
+                )
+
+    async def take_open_orders(self, report: Reconciliation) -> set[str]:
+        """Every open order at the venue; gives their ids back, legs included."""
+        seen_ids: set[str] = set()
+        rows = await self._api.orders("open")
+        self.orphans.clear()
+        for row in rows:
+            seen_ids |= self._take(row, report, is_open=True)
+        return seen_ids
+
+    def _take(
+        self, row: Mapping[str, Any], report: Reconciliation, is_open: bool = False
+    ) -> set[str]:
+        seen = read_order(row)
+        if seen is None:
+            return set()
+        ids = {seen.id, *(leg.id for leg in seen.legs)}
+        known = self._tracks.find(seen)
+        before = None if known is None else (known.told, known.booked)
+        track = self._teller.take_order(seen)
+        if track is not None and before != (track.told, track.booked):
+            report.adopted.append(f"order {track.order.id} is {track.told} at Alpaca.")
+        elif track is None and not any(self._tracks.find(leg) for leg in seen.legs):
+            self._note_stranger(seen, ids, report, is_open)
+        return ids
+
+    def _note_stranger(
+        self, seen: VenueOrder, ids: set[str], report: Reconciliation, is_open: bool
+    ) -> None:
+        is_new = seen.id not in self._foreign
+        is_orphan = self._tracks.is_ours(seen)
+        self._foreign |= dict.fromkeys(ids, is_orphan)
+        if not is_open:
+            return
+        size = plain(seen.quantity) if seen.quantity is not None else "an amount of money of"
+        words = f"{seen.side} {size} {seen.symbol} ({seen.client_id})"
+        if not is_orphan:
+            report.found.append(f"an order that is not ours: {words}; it is not touched.")
+            return
+        self.orphans[seen.id] = words
+        if is_new:
+            report.adopted.append(f"an order of ours that this run does not know: {words}.")
+            _log.error("an order of ours that this run does not know is open: %s", words)
+
+    # --- activities --------------------------------------------------------------------------
+
+    async def _take_activities(self, report: Reconciliation, is_whole: bool) -> None:
+        """Day and date is all that fees have, so now and then a whole day is read again."""
+        now_ns = self._clock.now_ns()
+        is_sweep = is_whole or now_ns - self._swept_ns > _SWEEP_NS
+        after_ns = min(self.since_ns, now_ns) - DAY if is_sweep else now_ns - _OVERLAP_NS
+        for row in await self._api.activities(after_ns):
+            if row.get("activity_type") == "FILL":
+                await self._take_fill(row, report)
+            else:
+                self._take_event(row, report)
+        if is_sweep:  # only now: what could not be read is asked for again
+            self._swept_ns = self.since_ns = self._ledger.read_until_ns = now_ns
+
+    async def _take_fill(self, row: Mapping[str, Any], report: Reconciliation) -> None:
+        execution = read_fill(row)
+        if execution is None or key_of(execution) in self.known_keys:
+            return
+        activity_id, order_id = str(row["id"]), execution.broker_order_id
+        if order_id in self._tracks.by_broker_id:
+            track = self._tracks.by_broker_id[order_id]
+            before = track.booked
+            self._teller.take_execution(execution, "activity")
+            if track.booked != before:
+                report.adopted.append(
+                    f"a fill of order {track.order.id}: {plain(execution.quantity)} "
+                    f"{execution.symbol} at {plain(execution.price)}."
+                )
+        elif not self._ledger.has_base:
+            self._ledger.skip(activity_id, execution.at_ns)
+        elif activity_id not in self._ledger.seen and await self._is_foreign(order_id):
+            self._ledger.book_foreign(activity_id, execution)
+            report.found.append(
+                f"a fill that is not ours: {execution.side} {plain(execution.quantity)} "
+                f"{execution.symbol} at {plain(execution.price)}."
+            )
+
+    async def _is_foreign(self, order_id: str) -> bool:
+        """Whether an order is surely none of those we follow; else its fill is looked at later."""
+        if any(map(_may_be_here, self._tracks.unsure())):
+            return False  # it may be a leg of an order that we do not know the legs of yet
+        if order_id in self._foreign:
+            return True
+        body = await self._api.read(f"/orders/{order_id}", {"nested": "true"}, needs="id")
+        seen = read_order(body)
+        if seen is None or self._teller.take_order(seen) is not None:
+            return False
+        self._foreign[order_id] = self._tracks.is_ours(seen)
+        return True
+
+    def _take_event(self, row: Mapping[str, Any], report: Reconciliation) -> None:
+        event = read_account_event(row)
+        if event is None or event.id in self._told_events:
+            return
+        if not self._ledger.has_base:
+            self._ledger.skip(event.id, event.at_ns)
+            self._told_events.add(event.id)
+            return
+        if self._ledger.book_event(event):
+            report.adopted.append(
+                f"{event.kind} of {plain(event.amount)}"
+                + (f" and {plain(event.quantity)} {event.symbol}." if event.quantity else ".")
+            )
+        self._told_events.add(event.id)
+        self._put_event(event)
+
+    # --- executions that are missing ---------------------------------------------------------
+
+    def note_gap(self, track: Track) -> None:
+        """The venue has filled more than we know of: wait a little, then ask."""
+        if track.order.id not in self._gaps:
+            self._gaps.add(track.order.id)
+            self._sender.spawn(self._close_gap_later(track))
+
+    async def _close_gap_later(self, track: Track) -> None:
+        try:
+            for seconds in _GAP_WAITS:
+                await asyncio.sleep(seconds)
+                if track.missing:
+                    await self._close_gap(track)
+            if track.missing and track.newest is not None:
+                self._teller.infer(track, track.newest)
+        except Unread:
+            return  # the next look finds it again
+        finally:
+            self._gaps.discard(track.order.id)
+
+    async def _close_gap(self, track: Track) -> None:
+        after_ns = (track.newest.submitted_ns if track.newest else self.since_ns) - _OVERLAP_NS
+        for row in await self._api.activities(after_ns):
+            execution = read_fill(row) if row.get("activity_type") == "FILL" else None
+            if execution is not None and execution.broker_order_id == track.broker_id:
+                self._teller.take_execution(execution, "activity")
+
+    async def _close_gaps(self) -> None:
+        """Ask once more for what is missing; only then is it inferred."""
+        for track in [one for one in self._tracks.by_id.values() if one.missing]:
+            await self._close_gap(track)
+            if track.missing and track.newest is not None:
+                self._teller.infer(track, track.newest)
+
+    # --- positions and cash ------------------------------------------------------------------
+
+    async def _compare(self, report: Reconciliation) -> None:
+        quantities: dict[str, str] = {}
+        cash: str | None = None
+        for look in range(_LOOKS):
+            before = self._version()
+            positions = await self._read_account()
+            if not self._ledger.has_base and self._is_settled():
+                positions = await self._take_base(report, positions)
+            quantities = self._ledger.quantity_differences(positions)
+            cash = self._ledger.cash_difference(self.cash)
+            is_still = before == self._version() and self._is_settled()
+            if (is_still and not quantities and cash is None) or look + 1 == _LOOKS:
+                break
+            await asyncio.sleep(_BETWEEN_LOOKS)
+            await self._take_activities(report, is_whole=look > 0)
+        if not self._ledger.has_base or not self._is_settled():
+            return  # what is not known yet cannot be compared
+        self._judge(report, quantities, cash)
+        self._describe(report, positions)
+
+    def _is_settled(self) -> bool:
+        """Nothing is perhaps at the venue, and every execution that it has spoken of is known."""
+        tracks = self._tracks
+        return not tracks.unsure() and not any(one.missing for one in tracks.by_id.values())
+
+    def _version(self) -> tuple[int, int]:
+        return self._ledger.own.fills, len(self._ledger.seen)
+
+    async def _read_account(self) -> dict[str, Decimal]:
+        self.account = await self._api.read("/account", needs="cash")
+        account_state.apply(self.account, self._restrictions)
+        self.cash = read_number(self.account.get("cash") or 0)
+        positions = read_positions(await self._api.read("/positions"))
+        self.on_positions(positions)
+        return positions
+
+    async def _take_base(
+        self, report: Reconciliation, positions: dict[str, Decimal]
+    ) -> dict[str, Decimal]:
+        """What happens between the reading of activities and account would be counted twice."""
+        while True:
+            known = self._version()
+            await self._take_activities(report, is_whole=True)
+            if known == self._version():
+                self._ledger.begin(self.cash, positions)
+                return positions
+            positions = await self._read_account()
+
+    def _judge(self, report: Reconciliation, quantities: dict[str, str], cash: str | None) -> None:
+        report.differs += quantities.values()
+        for symbol, sentence in quantities.items():
+            self._restrictions.impose("quantity_differs", sentence, TradingState.HALTED, symbol)
+        for code in ("quantity_differs", "trade_corrected"):
+            self._restrictions.keep_only(code, set(quantities))
+        if cash is not None:
+            report.differs.append(cash)
+            self._restrictions.impose("cash_differs", cash)
+        else:
+            self._restrictions.lift("cash_differs")
+
+    def _describe(self, report: Reconciliation, positions: Mapping[str, Decimal]) -> None:
+        number = self.account.get("account_number")
+        report.found.insert(0, f"account {number} with {self.cash:,.2f} of cash.")
+        for symbol, quantity in sorted(positions.items()):
+            strange = self._ledger.foreign.get(symbol, ZERO)
+            words = f", of which {plain(strange)} not ours" if strange else ""
+            report.found.append(f"{plain(quantity)} {symbol}{words}.")
+        for what, amount in self._ledger.fees_due().items():
+            report.found.append(f"fees of up to {amount} {what} that are not posted yet.")
+
+
+def _may_be_here(track: Track) -> bool:
+    """True for an entry or exit of which we do not know what the venue calls it."""
+    is_pair = bool(track.legs) or track.order.parent_id is not None
+    return is_pair and track.broker_id is None
+
+
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""
+
+
+def read_positions(body: Any) -> dict[str, Decimal]:
+    """Signed quantities by symbol, crypto with its slash."""
+    found: dict[str, Decimal] = {}
+    for row in body if isinstance(body, list) else ():
+        quantity = abs(read_number(row["qty"]))
+        is_short = row.get("side") == "short" or str(row["qty"]).startswith("-")
+        found[read_symbol(row["symbol"])] = -quantity if is_short else quantity
+    return found
