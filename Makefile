@@ -47,7 +47,8 @@ test: .venv/.dev  ## Run the tests, in parallel and in random order
 
 test-slow: .venv/.dev  ## Run the tests that take minutes
 	$(call say,Running the slow tests)
-	@$(PY) -m pytest -m slow $(ARGS)
+	@$(PY) -m pytest -n auto -m slow tests/faults/simulation $(ARGS)
+	@$(PY) -m pytest -m slow --ignore=tests/faults/simulation $(ARGS)
 
 lint: .venv/.dev  ## Check style, format and types
 	$(call say,ruff check)

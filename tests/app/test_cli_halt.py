@@ -120,8 +120,10 @@ def test_a_signal_sets_the_kill_switch(tl, daemon):
 def test_a_file_made_by_hand_sets_the_kill_switch(tl, daemon, folder):
     (folder / f"{DATABASE}.halt").touch()
 
-    until(lambda: status_of(tl)["trading_state"] == "HALTED")
-    assert status_of(tl)["restrictions"][0]["reason"] == "the halt file was set."
+    until(lambda: status_of(tl)["restrictions"])
+    told = status_of(tl)
+    assert told["trading_state"] == "HALTED"
+    assert told["restrictions"][0]["reason"] == "the halt file was set."
 
 
 def test_the_end_of_a_halted_run_says_that_it_is_halted(tl, daemon):

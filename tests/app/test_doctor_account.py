@@ -174,8 +174,8 @@ def test_no_network(folder, doctor, monkeypatch):
 
     assert the_failure_in(doctor()) == (
         "account",
-        "Alpaca at 127.0.0.1:9 cannot be reached (connection refused); check the network and its "
-        "address.",
+        "Alpaca at 127.0.0.1:9 cannot be reached (connection refused); check the network and "
+        "ALPACA_BASE_URL.",
     )
 
 

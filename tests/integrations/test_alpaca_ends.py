@@ -9,7 +9,7 @@ from test_alpaca_sending import LIMIT, codes
 
 from lane_builders import a_strategy
 from ticklane.clock import SystemClock
-from ticklane.core.commands import Restrict
+from ticklane.core.commands import Lift, Restrict
 from ticklane.core.market import DAY
 from ticklane.core.order import OrderStatus
 from ticklane.engine.runner import StrategyRunner

@@ -126,7 +126,7 @@ class SimVenue:
         found = [
             one
             for one in self.exchange.orders.values()
-            if one.is_open and one.id not in self.exchange.waiting
+            if one.is_open and one.id in self.exchange.venue.by_id  # not kept waiting
             if one.status != "held" and one.symbol != STRANGERS
         ]
         return self._rng.choice(found) if found else None

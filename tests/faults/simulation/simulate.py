@@ -16,6 +16,8 @@ def main(first, count=1):
         if world.checks.broken is not None:
             failed.append(seed)
             print(f"seed {seed}: {str(world.checks.broken)[:600]}", flush=True)
+        if (seed - first + 1) % 500 == 0:
+            print(f"... {seed - first + 1} seeds, {len(failed)} failed", flush=True)
         if count == 1:
             print(story(world, 100_000))
     seconds = time.perf_counter() - began
