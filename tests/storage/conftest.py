@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from postgres_server import ON_SERVER, Schema
 from storage_builders import START
 
+from postgres_server import ON_SERVER, Schema
 from ticklane.storage.service import StorageService
 
 
