@@ -127,12 +127,15 @@ def event_of(row: Any) -> OrderEvent:
 def link_legs(orders: Iterable[Order]) -> None:
     """Give each order the legs among `orders` that name it as their parent, in their order.
 
-    The second half of a flip names the first as its parent as well, but is no leg of it.
+    The second half of a flip names the first as its parent as well, but is no leg of it; what is to
+    replace a leg is none yet, or an entry that is sent again would have other exits.
     """
     known = {order.id: order for order in orders}
     for order in known.values():
         parent = known.get(order.parent_id or "")
-        if parent is not None and parent.order_class is not OrderClass.SIMPLE:
+        if parent is None or order.replaces_id is not None:
+            continue
+        if parent.order_class is not OrderClass.SIMPLE:
             parent.legs = (*parent.legs, order)
 
 

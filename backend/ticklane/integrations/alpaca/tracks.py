@@ -221,6 +221,8 @@ def _waits(order: Order, known: Mapping[str, Order]) -> bool:
 
 def _link(order: Order, known: Mapping[str, Order]) -> None:
     """Give an entry this exit of it: the database does so only for those that are open."""
+    if order.replaces_id is not None:
+        return  # not an exit the entry was sent with
     entry = known.get(order.parent_id or "")
     is_exit = entry is not None and entry.order_class is not OrderClass.SIMPLE
     if entry is not None and is_exit and all(leg.id != order.id for leg in entry.legs):
