@@ -191,7 +191,7 @@ def test_servers_can_be_others(keys, monkeypatch):
 
     assert (account.url, account.data_url) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
     assert account.stream_url == "ws://127.0.0.1:3/stream"
-    assert account.stock_stream_url == "ws://127.0.0.1:4/v2/sip"
+    assert account.stock_stream_url(account.feed) == "ws://127.0.0.1:4/v2/sip"
 
 
 # What real money needs

@@ -3,13 +3,12 @@
 import pytest
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.symbols import is_crypto, normal_symbol, plain_symbol
+from ticklane.core.symbols import is_crypto, normal_symbol
 
 
 @pytest.mark.parametrize("written", ["BTC/USD", "BTCUSD", "btcusd", " btc/usd ", "BTC-USD"])
 def test_a_pair_has_one_name(written):
     assert normal_symbol(written) == "BTC/USD"
-    assert plain_symbol(written) == "BTCUSD"
     assert is_crypto(written)
 
 

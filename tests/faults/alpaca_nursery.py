@@ -34,7 +34,7 @@ from ticklane.app.settings import load_settings
 from ticklane.clock import SystemClock
 from ticklane.core import crash
 from ticklane.core.errors import TicklaneError
-from ticklane.engine import runner as runners
+from ticklane.engine import opening
 
 HERE = Path(__file__).parent
 POINTS = (
@@ -103,7 +103,8 @@ class Life:
             clock,
         )
         # With bars this short every signal would be stale after a restart: let them be good.
-        runners.signal_life_ns = lambda _seconds, _feed: self.seed % 2 * 20_000_000_000 + 10_000_000
+        assert callable(opening.signal_life_ns)
+        opening.signal_life_ns = lambda _seconds, _feed: self.seed % 2 * 20_000_000_000 + 10_000_000
 
     @asynccontextmanager
     async def watch(self, runner):

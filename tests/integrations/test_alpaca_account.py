@@ -42,7 +42,7 @@ def test_alpacas_own_servers_are_known():
         "wss://paper-api.alpaca.markets/stream",
     )
     assert account.data_url == "https://data.alpaca.markets"
-    assert account.stock_stream_url == "wss://stream.data.alpaca.markets/v2/iex"
+    assert account.stock_stream_url(account.feed) == "wss://stream.data.alpaca.markets/v2/iex"
     assert account.crypto_stream_url == "wss://stream.data.alpaca.markets/v1beta3/crypto/us"
 
 
@@ -58,7 +58,7 @@ def test_a_local_venue_is_named_once():
     assert account.is_local
     assert account.data_url == "http://127.0.0.1:8765"
     assert account.stream_url == "ws://127.0.0.1:8765/stream"
-    assert account.stock_stream_url == "ws://127.0.0.1:8765/v2/iex"
+    assert account.stock_stream_url(account.feed) == "ws://127.0.0.1:8765/v2/iex"
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/v2", "/v2/"])
@@ -71,7 +71,7 @@ def test_the_version_may_be_written_or_not(tail):
 def test_the_stream_of_prices_may_name_a_feed_or_not(tail):
     account = an_account(data_stream_url=f"wss://stream.data.alpaca.markets{tail}", feed="sip")
 
-    assert account.stock_stream_url == "wss://stream.data.alpaca.markets/v2/sip"
+    assert account.stock_stream_url(account.feed) == "wss://stream.data.alpaca.markets/v2/sip"
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_fill_can_overtake_a_pending_replacement(client, venue):
 def test_an_operator_fills_a_part_and_then_the_rest(client, venue):
     waiting = order(client, "limit", qty=10, limit_price=90, client_order_id="mine")
 
-    venue.part_fill("mine", 4, 89.5)
+    venue.fill("mine", 4, 89.5)
     part = again(client, waiting)
     venue.fill("mine")
 

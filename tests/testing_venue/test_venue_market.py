@@ -88,7 +88,7 @@ def test_without_a_feed_the_clock_is_the_machines_until_it_is_set():
 def test_the_machines_clock_may_be_shown_ahead():
     market = a_market()
 
-    market.use_machine_clock()
+    market.clock = "machine"
     market.skew_ns = HOUR
 
     assert abs(market.now_ns() - time.time_ns() - HOUR) < 5 * SECOND

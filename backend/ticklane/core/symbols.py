@@ -42,11 +42,6 @@ def is_crypto(symbol: str) -> bool:
     return bool(slash) and quoted in QUOTED_IN
 
 
-def plain_symbol(symbol: str) -> str:
-    """The same without a slash, as positions and file names have it: `BTCUSD`."""
-    return normal_symbol(symbol).replace("/", "")
-
-
 def _split(symbol: str) -> str | None:
     """`BTCUSD` as `BTC/USD`; None for what is no pair of a known coin."""
     for quoted in QUOTED_IN:

@@ -65,10 +65,9 @@ class AlpacaAccount:
         """The server orders go to, for people."""
         return urlsplit(self.url).netloc
 
-    @property
-    def stock_stream_url(self) -> str:
-        """The socket of stock prices of the configured feed."""
-        return f"{self.data_stream_url}/v2/{self.feed}"
+    def stock_stream_url(self, feed: str) -> str:
+        """The socket of stock prices of a feed, such as iex."""
+        return f"{self.data_stream_url}/v2/{feed}"
 
     @property
     def crypto_stream_url(self) -> str:

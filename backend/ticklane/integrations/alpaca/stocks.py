@@ -149,8 +149,7 @@ class AlpacaStockData:
 
     def _address(self) -> Address:
         account = self._account
-        url = f"{account.data_stream_url}/v2/{self.feed}"
-        return Address(url, account.key, account.secret)
+        return Address(account.stock_stream_url(self.feed), account.key, account.secret)
 
     def _latest_path(self, what: str) -> str:
         return f"{self._folder}/{what}/latest"

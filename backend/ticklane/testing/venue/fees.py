@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-from ticklane.core.money import ZERO
-
 _COIN_STEP = Decimal("1e-9")
 _CENT = Decimal("0.01")
 
@@ -33,6 +31,3 @@ class CoinFees:
 
     def _share(self, value: Decimal, is_maker: bool) -> Decimal:
         return value * (self.maker if is_maker else self.taker) / 100
-
-
-NO_COIN_FEES = CoinFees(ZERO, ZERO)

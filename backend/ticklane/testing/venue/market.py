@@ -84,10 +84,6 @@ class Market:
         """Move the venue's clock forward."""
         self.set_time(self.now_ns() + round(seconds * SECOND))
 
-    def use_machine_clock(self) -> None:
-        """Go by the machine's clock again, `skew_ns` ahead of it."""
-        self.clock = "machine"
-
     # what is known
 
     @property

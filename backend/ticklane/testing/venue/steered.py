@@ -114,8 +114,6 @@ class Steered:
         """Let an order (id or client id) trade now: all that is left, or `qty` of it."""
         return self.do(lambda: self.control.fill(str(order), qty, price))
 
-    part_fill = fill
-
     def reject(self, order: Any, reason: str = "rejected by the venue") -> None:
         """Reject an order that was taken."""
         self.do(lambda: self.control.reject(str(order), reason))
