@@ -60,8 +60,8 @@ def curve_of(bars, fills, cash, first_ns=None, last_ns=None):
     for name in dict.fromkeys(["one", *(fill.strategy for fill in fills)]):
         portfolio.open_book(name, cash if name == "one" else Decimal(0))
     for fill in sorted(fills, key=lambda fill: fill.seen_ns):
-        trade = portfolio.books[fill.strategy].apply(fill)
-        tape.book(fill, trade, portfolio)
+        book = portfolio.books[fill.strategy]
+        tape.book(fill, book.apply(fill), book, portfolio)
     return equity_curve(bars, tape.fills, float(cash), tape.cash, tape.held, first_ns, last_ns)
 
 

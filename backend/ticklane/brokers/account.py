@@ -143,9 +143,8 @@ class Account:
 
     def book(self, fill: Fill) -> None:
         """Move cash and position by one execution."""
-        symbol, quantity, fee = fill.symbol, fill.quantity, fill.fee
+        symbol, quantity, fee, positions = fill.symbol, fill.quantity, fill.fee, self.positions
         self.cash -= (quantity * fill.price).quantize(CASH_STEP)
-        positions = self.positions
         positions[symbol] = positions.get(symbol, ZERO) + quantity
         if fee and fill.fee_asset is None:
             self.cash -= fee

@@ -44,7 +44,8 @@ from ticklane.interfaces import Calendar
 
 _ACKED, _CANCELED, _EXPIRED = OrderStatus.ACKED, OrderStatus.CANCELED, OrderStatus.EXPIRED
 _REJECTED, _REPLACED = OrderStatus.REJECTED, OrderStatus.REPLACED
-_MARKET, _GTC, _DAY = OrderType.MARKET, TimeInForce.GTC, TimeInForce.DAY
+_MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
+_GTC, _DAY = TimeInForce.GTC, TimeInForce.DAY
 
 
 class Venue:
@@ -68,7 +69,7 @@ class Venue:
         self.account = Account(cash, allow_short, costs, self._last_price, self.working)
         self.instrument_of = instrument_of
         self.costs, self.slippage, self.latency_ns = costs, slippage, latency_ns
-        self._is_plain = slippage is NO_SLIPPAGE  # nothing but the rules makes the price
+        self._has_slippage = slippage is not NO_SLIPPAGE
         self.limit_to_quote_size, self.target_first = limit_to_quote_size, target_first
         self.calendars = dict(calendars or {})
         self.is_ruled = bool(self.calendars)  # some instrument has sessions or rules
@@ -132,14 +133,15 @@ class Venue:
 
     def observe(self, tick: Tick) -> list[OrderUpdate]:
         """See what became known at an instant, match every order it can touch, and tell."""
-        self.now_ns, symbols, observed = tick.time_ns, tick.symbols, tick.observed
+        self.now_ns, symbols, observed = tick
         last, working = self.last, self.working
         if last.get(symbols[-1]) is not observed[-1]:  # the lane has put them there already
             put_prices(last, zip(symbols, observed, strict=True))
         for symbol in sorted(working) if len(working) > 1 else tuple(working):
             if symbol in symbols:
                 self._match(working[symbol], last[symbol])
-        return self.updates()
+        said, self.said = self.said, []
+        return said
 
     def updates(self) -> list[OrderUpdate]:
         """Take what there is to tell, oldest first."""
@@ -176,10 +178,11 @@ class Venue:
     ) -> Working:
         """Take an order in; a replacement keeps the venue's id of the order it replaces."""
         working = self.add(order, now_ns + self.latency_ns, cost)
-        broker_id = order.id
+        order_id = order.id
         if known_as is not None:
-            working.known_as = broker_id = known_as
-        self.said.append(make_update((order.id, _ACKED, now_ns, None, None, broker_id, None)))
+            working.known_as = known_as
+        told = (order_id, _ACKED, now_ns, None, None, known_as or order_id, None)
+        self.said.append(make_update(told))
         return working
 
     def add(self, order: Order, active_ns: int, cost: Decimal) -> Working:
@@ -189,18 +192,14 @@ class Venue:
             instrument = self.instrument_of(order.symbol)
             working.calendar, working.tick = self._calendar(instrument), instrument.rules.tick
             working.is_plain = working.calendar is None and working.tick is None
-        if order.time_in_force is not _GTC or order.notional is not None:
+        if order.time_in_force is not _GTC or order.notional is not None or self._has_slippage:
             working.is_plain = False
         if not working.is_plain:
             working.expires_ns = sessions.first_expiry(working)
-        if order.type is OrderType.TRAILING_STOP and order.symbol in self.last:
+        if order.type is _TRAILING and order.symbol in self.last:
             price = self.last[order.symbol].close
             move_mark(working.terms, price, price)
-        lane = self.working.get(order.symbol)
-        if lane is None:
-            self.working[order.symbol] = [working]
-        else:
-            lane.append(working)
+        self.working.setdefault(order.symbol, []).append(working)
         self.by_id[order.id] = working
         return working
 
@@ -208,7 +207,7 @@ class Venue:
 
     def _match(self, lane: list[Working], seen: Observation) -> None:
         working = lane[0]
-        if len(lane) > 1 or not working.is_plain or not self._is_plain or seen.__class__ is Quote:
+        if not working.is_plain or len(lane) > 1 or seen.__class__ is Quote:
             self._match_all(lane, seen, room_at(seen, self.slippage, self.limit_to_quote_size))
             return
         # The usual case: one order in the symbol, alone, of a known size and without slippage.
@@ -264,7 +263,7 @@ class Venue:
         self, working: Working, match: Match, seen: Observation, room: Room | None
     ) -> None:
         price, quantity = exact(match.price), working.remaining
-        if room is not None or not (self._is_plain and working.is_plain):
+        if room is not None or not working.is_plain:
             rules = self.instrument_of(working.order.symbol).rules
             quantity, price = size_and_price(working, match, seen, room, self.slippage, rules)
         detail = numbers_behind(working, match, price)

@@ -13,12 +13,15 @@ from ticklane.interfaces import Calendar
 if TYPE_CHECKING:
     from ticklane.brokers.family import Family
 
+# A member of an enum is looked up by name each time it is written out: here once.
+_BUY, _MARKET = Side.BUY, OrderType.MARKET
+
 
 class Working:
     """One order at the venue.
 
     `is_plain` says that nothing but its own price decides: no family, no calendar, no end, no
-    tick, and a size that is known.
+    tick, no slippage, and a size that is known.
     """
 
     filled: Decimal = ZERO
@@ -35,7 +38,7 @@ class Working:
         self.order = order
         self.active_ns = active_ns  # what opens earlier cannot fill it
         self.cost = cost  # cash that an entry keeps reserved
-        self.is_buy = order.side is Side.BUY
+        self.is_buy = order.side is _BUY
         self.remaining = order.quantity  # of an exit: what there is to protect
         self.terms = terms_of(order)
 
@@ -99,15 +102,15 @@ class Working:
             terms.type = OrderType.MARKET
 
 
-_MARKET_BUY = Terms(OrderType.MARKET, is_buy=True)
-_MARKET_SELL = Terms(OrderType.MARKET, is_buy=False)
+_MARKET_BUY = Terms(_MARKET, is_buy=True)
+_MARKET_SELL = Terms(_MARKET, is_buy=False)
 
 
 def terms_of(order: Order) -> Terms:
     """An order's prices as floats, for matching."""
-    if order.type is OrderType.MARKET:
-        return _MARKET_BUY if order.side is Side.BUY else _MARKET_SELL  # nothing in them moves
-    terms = Terms(order.type, order.side is Side.BUY)
+    if order.type is _MARKET:
+        return _MARKET_BUY if order.side is _BUY else _MARKET_SELL  # nothing in them moves
+    terms = Terms(order.type, order.side is _BUY)
     if order.limit_price is not None:
         terms.limit = float(order.limit_price)
     if order.stop_price is not None:
@@ -124,7 +127,7 @@ def worst_price(order: Order, last: float) -> Decimal:
     if order.limit_price is not None:
         return order.limit_price
     price = exact(last)
-    if order.stop_price is not None and order.side is Side.BUY:
+    if order.stop_price is not None and order.side is _BUY:
         return max(price, order.stop_price)
     return price
 

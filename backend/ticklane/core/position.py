@@ -12,6 +12,8 @@ from ticklane.core.market import to_datetime
 from ticklane.core.money import CASH_STEP, ZERO
 from ticklane.core.order import Fill, Side
 
+_BUY, _SELL = Side.BUY, Side.SELL
+
 
 class Trade(NamedTuple):
     """One round trip from flat to flat (or to the other side), or an open one marked so far.
@@ -154,7 +156,7 @@ class Position:
             (
                 self.strategy,
                 self.symbol,
-                Side.BUY if is_long else Side.SELL,
+                _BUY if is_long else _SELL,
                 entered if is_long else -entered,
                 self.entry_amount / entered,
                 exit_amount / entered,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ticklane.core.errors import ConfigError
@@ -76,10 +76,6 @@ _NUMBERS = frozenset(
     }
 )
 _LARGEST = Decimal("1e15")  # a price times a quantity stays well inside 28 digits
-_NO_TEXT = ""
-_make_intent: Callable[[tuple[Any, ...]], Intent] = partial(tuple.__new__, Intent)
-_USUAL_TERMS = tuple(Intent("", Signal.HOLD))[3:]
-_MARKET = OrderType.MARKET
 
 
 def read_intent(wish: Any) -> Intent:
@@ -103,23 +99,27 @@ def read_intent(wish: Any) -> Intent:
         symbol, signal = given["symbol"], _SIGNALS[given["signal"]]
     except (KeyError, TypeError):
         raise ConfigError(_what_is_missing(given)) from None
-    if symbol.__class__ is not str and not isinstance(symbol, str):
+    quantity, kind = given.get("quantity"), given.get("order_type")
+    is_market = kind is None or kind == "market"
+    if is_market and len(given) == 2 + (quantity is not None) + (kind is not None):
+        try:
+            return _market_intent(symbol, signal, quantity)
+        except TypeError:  # something that cannot be remembered: a list as quantity
+            pass
+    return _with_all_terms(given, symbol, signal)
+
+
+@lru_cache(1_000, typed=True)
+def _market_intent(symbol: Any, signal: Signal, quantity: Any) -> Intent:
+    """The usual intent; strategies give the same few again and again."""
+    if not isinstance(symbol, str):
         raise ConfigError(f"symbol is {symbol!r}, but must be a text.")
-    quantity = given.get("quantity")
-    if quantity is not None:
-        quantity = to_decimal(quantity, "quantity")
-        if not ZERO < quantity <= _LARGEST:
-            raise ConfigError(_out_of_bounds(quantity, "quantity"))
-    kind = given.get("order_type", "market")
-    if kind == "market" and len(given) == 2 + ("quantity" in given) + ("order_type" in given):
-        return _make_intent((symbol, signal, quantity) + _USUAL_TERMS)  # noqa: RUF005 - faster
-    kind = _MARKET if kind is None else _one_of(kind, _TYPES, "order_type")
-    return _with_all_terms(given, symbol, signal, quantity, kind)
+    return Intent(symbol, signal, None if quantity is None else _positive(quantity, "quantity"))
 
 
-def _with_all_terms(
-    given: Mapping[str, Any], symbol: str, signal: Signal, quantity: Decimal | None, kind: OrderType
-) -> Intent:
+def _with_all_terms(given: Mapping[str, Any], symbol: Any, signal: Signal) -> Intent:
+    if not isinstance(symbol, str):
+        raise ConfigError(f"symbol is {symbol!r}, but must be a text.")
     unknown = [str(key) for key in given if key not in KEYS]
     if unknown:
         raise ConfigError(
@@ -129,18 +129,13 @@ def _with_all_terms(
     terms: dict[str, Any] = {
         key: _positive(value, key)
         for key, value in given.items()
-        if key in _NUMBERS and key != "quantity" and value is not None
+        if key in _NUMBERS and value is not None
     }
+    if given.get("order_type") is not None:
+        terms["order_type"] = _one_of(given["order_type"], _TYPES, "order_type")
     if given.get("time_in_force") is not None:
         terms["time_in_force"] = _one_of(given["time_in_force"], _TIMES, "time_in_force")
-    intent = Intent(
-        symbol,
-        signal,
-        quantity,
-        order_type=kind,
-        reason=str(given.get("reason") or _NO_TEXT),
-        **terms,
-    )
+    intent = Intent(symbol, signal, reason=str(given.get("reason") or ""), **terms)
     _check_terms(intent)
     return intent
 

@@ -31,7 +31,7 @@ from ticklane.risk.manager import RiskManager, reduces
 from ticklane.risk.sizing import Sizing
 
 _BUY, _SELL = Side.BUY, Side.SELL
-_CLOSE, _HOLD = Signal.CLOSE, Signal.HOLD
+_CLOSE, _SIDES = Signal.CLOSE, {Signal.BUY: Side.BUY, Signal.SELL: Side.SELL}
 _MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
 _DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
 _ACKED, _GIVEN_UP = OrderStatus.ACKED, (OrderStatus.QUARANTINED, OrderStatus.NOT_SENT)
@@ -93,16 +93,15 @@ class Desk:
         except ConfigError as error:
             self._refuse_malformed(strategy, wish, str(error), at_ns)
             return
-        if intent.signal is _HOLD:
-            if self.on_decision is not None:
-                self.on_decision(strategy, intent, None)
+        side = _SIDES.get(intent.signal)
+        if side is not None:
+            self._enter(strategy, intent, side, at_ns)
         elif intent.signal is _CLOSE:
             self.close(strategy, intent, at_ns)
-        else:
-            self._enter(strategy, intent, at_ns)
+        elif self.on_decision is not None:
+            self.on_decision(strategy, intent, None)
 
-    def _enter(self, strategy: str, intent: Intent, at_ns: int) -> None:
-        side = _BUY if intent.signal == "BUY" else _SELL
+    def _enter(self, strategy: str, intent: Intent, side: Side, at_ns: int) -> None:
         quantity, notional = intent.quantity, intent.notional
         refusal = None
         if quantity is None and notional is None:
@@ -149,13 +148,12 @@ class Desk:
 
     def _place(self, order: Order, intent: Intent, at_ns: int, refusal: Refusal | None) -> None:
         """Ask the risk manager and send the order off, or deny it."""
-        symbol = order.symbol
+        symbol, second = order.symbol, None
         if refusal is None:
-            open_orders = self.open.get(symbol) or _NONE
             seen = self.last.get(symbol)
             price = None if seen is None else seen.close
+            open_orders = self.open.get(symbol) or _NONE
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
-        second = None
         if refusal is None:
             if self._no_flip and symbol in self._no_flip:
                 second = self._flips.split(order)
@@ -163,6 +161,8 @@ class Desk:
                 self._limit_life(order if second is None else second, at_ns)
             self.outgoing.append(("submit", order, None))
         self._enlist(order, refusal)
+        for leg in order.legs:
+            self._enlist(leg, refusal)
         if self.events is not None:
             code, sentence = refusal or ("", "")
             given = SignalGiven(
@@ -172,7 +172,8 @@ class Desk:
             for one in (order, *order.legs):
                 self.journal(one, None, at_ns, order.reason or intent.reason or "signal")
         if second is not None:
-            self._enlist(second, None)
+            for one in (second, *second.legs):
+                self._enlist(one, None)
             for one in (*second.legs, second):  # in the order of their ids
                 self.journal(one, None, at_ns, f"waits for {order.id}")
         if self.on_decision is not None:
@@ -187,21 +188,17 @@ class Desk:
             order.valid_until_ns = self.valid_until(order.strategy, at_ns)  # type: ignore[misc]
 
     def _enlist(self, order: Order, refusal: Refusal | None) -> None:
-        """Remember an order and its legs, as denied or as open."""
-        tape = self.tape
-        for one in (order, *order.legs) if order.legs else (order,):
-            order_id = one.id
-            if refusal is not None:
-                one.status = _DENIED
-                one.reason_code, one.reason = refusal
-            elif (lane := self.open.get(one.symbol)) is not None:
-                lane[order_id] = one
-            else:
-                self.open[one.symbol] = {order_id: one}
-            self.orders[order_id] = one
-            if tape is not None:
-                tape.orders.append(one)
-        if tape is None and len(self.orders) > _MANY:
+        """Remember an order, as denied or as open."""
+        order_id = order.id
+        if refusal is not None:
+            order.status = _DENIED
+            order.reason_code, order.reason = refusal
+        else:
+            self.open.setdefault(order.symbol, {})[order_id] = order
+        self.orders[order_id] = order
+        if self.tape is not None:
+            self.tape.orders.append(order)
+        elif len(self.orders) > _MANY:
             self._forget_old()
 
     def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:
@@ -282,18 +279,16 @@ class Desk:
         order = self.orders.get(order_id)
         if order is None:
             return
-        before = order.status
-        evidence = ""
+        before, evidence = order.status, ""
         if broker_order_id is not None:
             order.broker_order_id = evidence = broker_order_id
         if quantity is not None:
             order.quantity = quantity
         if fill is not None:
             evidence = fill.execution_id
-            booked = order.executions
-            if evidence in booked:
+            if evidence in order.executions:
                 return
-            order.executions = (*booked, evidence) if booked else (evidence,)
+            order.executions += (evidence,)
             self._book(order, fill)
         elif reason is not None:
             evidence = reason.sentence
@@ -303,32 +298,36 @@ class Desk:
                 return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
         order.advance(status, reason)
-        if status in TERMINAL:
-            self.open[order.symbol].pop(order_id, None)
-        elif before is not _SENDING and before in TERMINAL:  # late: it may be cancelled again
-            self.open.setdefault(order.symbol, {})[order_id] = order
-            order.is_cancel_pending = False
         if self.events is not None:
             self.journal(order, before, at_ns, evidence)
-        if before in _GIVEN_UP and status is _ACKED and order.parent_id is None:
-            self._cancel(order, at_ns)  # nobody wants it any more
+        if status in TERMINAL:
+            self.open[order.symbol].pop(order_id, None)
+        elif before is not _SENDING:
+            self._take_late(order, before, at_ns)
         if self.order_listeners:
             self.notify_order(order)
         if self._waiting:
             self._flips.note_end(order, at_ns)
 
+    def _take_late(self, order: Order, before: OrderStatus, at_ns: int) -> None:
+        """An order that was thought to be over trades after all: it may be cancelled again."""
+        if before in TERMINAL:
+            self.open.setdefault(order.symbol, {})[order.id] = order
+            order.is_cancel_pending = False
+        if before in _GIVEN_UP and order.status is _ACKED and order.parent_id is None:
+            self._cancel(order, at_ns)  # nobody wants it any more
+
     def _book(self, order: Order, fill: Fill) -> None:
-        quantity = fill.quantity
-        size = quantity if quantity > ZERO else -quantity
-        before = order.filled_quantity
-        order.filled_quantity = before + size if before else size
-        trade = self.portfolio.books[order.strategy].apply(fill)
+        order.filled_quantity += abs(fill.quantity)
+        strategy, portfolio = order.strategy, self.portfolio
+        book = portfolio.books[strategy]
+        trade = book.apply(fill)
         if self.tape is not None:
-            self.tape.book(fill, trade, self.portfolio)
+            self.tape.book(fill, trade, book, portfolio)
         if self.events is not None:
             self.events.append(FillBooked(fill, trade))
-        if order.strategy in self.fill_listeners:
-            self.notices.append((order.strategy, fill))
+        if strategy in self.fill_listeners:
+            self.notices.append((strategy, fill))
 
     # --- small things ------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ticklane.core.market import (
@@ -81,8 +81,9 @@ class Lane(Recorder):
         data, beat, outgoing, has_chores = self.last, self._beat, self._outgoing, self._has_chores
         watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
         assert self.desk is not None
-        take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
+        take, notices = self.desk.take, self.desk.notices
         only = self._only_symbol()
+        ticks = iter(ticks)
         for time_ns, symbols, observed in ticks:
             if has_chores and time_ns > self.next_wake_ns:
                 await self._wake_before(time_ns)
@@ -105,22 +106,34 @@ class Lane(Recorder):
                     except Exception as error:
                         self._take_hot_fault(host, error)
                         continue
-                    if wishes or answer.__class__ is not list:
-                        if wishes or answer is not None:
-                            await self._hear(host, answer)
-                    elif answer:
-                        host.status.signals += len(answer)
-                        for wish in answer:
-                            if wish is not None:
-                                decide(host.name, host.symbols, wish, time_ns)
-                        if notices:
-                            await self._notify()
+                    if wishes or (answer is not None and (answer.__class__ is not list or answer)):
+                        await self._hear(host, answer)
             else:
                 await self._ask(time_ns, symbols, observed)
             if has_chores:
                 self._do_chores(simple, isinstance(observed[0], Bar))
+            elif only is not None and not watches and not outgoing and len(self._simple) == 1:
+                await self._coast(only, ticks)
             if outgoing:
                 await self._settle()
+
+    async def _coast(self, symbol: str, ticks: Iterator[PlainTick]) -> None:
+        """The same while no order is open, for one strategy and one symbol without chores: it is
+        asked, instant after instant, until it wants something or is not simple any more."""
+        data, simple, put = self.last, self._simple, put_price.__get__(self.last)
+        ((self._beat.current, host, on_tick, wishes),) = simple
+        for data.time_ns, _, (seen,) in ticks:
+            put(symbol, seen)
+            try:
+                answer = on_tick(data)
+            except Exception as error:
+                self._take_hot_fault(host, error)
+                return
+            if wishes or (answer is not None and (answer.__class__ is not list or answer)):
+                await self._hear(host, answer)
+                return
+            if self._simple is not simple:
+                return
 
     def _only_symbol(self) -> str | None:
         """The one symbol of the feed, where it has one only."""
@@ -211,17 +224,22 @@ class Lane(Recorder):
 
     async def _hear(self, host: StrategyHost, answer: Any) -> None:
         """Take in what a strategy answered."""
-        if answer.__class__ is not list:
-            answer = await host.finish(answer)
-        self._decide(host, host.collect(answer))
-        self._take_fault(host)
+        if answer.__class__ is list and not host.wishes:  # the usual answer
+            host.status.signals += len(answer)
+            self._decide(host, answer)
+        else:
+            if answer.__class__ is not list:
+                answer = await host.finish(answer)
+            self._decide(host, host.collect(answer))
+            self._take_fault(host)
         if self.desk.notices:  # type: ignore[union-attr]
             await self._notify()
 
     def _decide(self, host: StrategyHost, wishes: list[Any]) -> None:
         decide = self.desk.decide  # type: ignore[union-attr]
         for wish in wishes:
-            decide(host.name, host.symbols, wish, self.last.time_ns)
+            if wish is not None:
+                decide(host.name, host.symbols, wish, self.last.time_ns)
 
     async def _take_updates(self, updates: Iterable[OrderUpdate]) -> None:
         desk = self.desk

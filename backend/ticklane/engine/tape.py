@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ticklane.core.order import Fill, Order
-from ticklane.core.portfolio import Portfolio
+from ticklane.core.portfolio import Book, Portfolio
 from ticklane.core.position import Trade
 
 
@@ -17,16 +17,13 @@ class Tape:
         self.cash: list[float] = []  # of all books after each fill: made while it is at hand
         self.held: list[float] = []  # of the fill's symbol, in all books
 
-    def book(self, fill: Fill, trade: Trade | None, portfolio: Portfolio) -> None:
+    def book(self, fill: Fill, trade: Trade | None, book: Book, portfolio: Portfolio) -> None:
         """Keep a fill that has just been booked, the trade it closed, and what they led to."""
         self.fills.append(fill)
         if trade is not None:
             self.trades.append(trade)
-        books = portfolio.books
-        if len(books) == 1:
-            book = books[fill.strategy]
-            self.cash.append(float(book.cash))
-            self.held.append(float(book.positions[fill.symbol].quantity))
-        else:
-            self.cash.append(float(portfolio.cash))
-            self.held.append(float(portfolio.net(fill.symbol)))
+        cash, held = book.cash, book.positions[fill.symbol].quantity
+        if len(portfolio.books) > 1:
+            cash, held = portfolio.cash, portfolio.net(fill.symbol)
+        self.cash.append(float(cash))
+        self.held.append(float(held))

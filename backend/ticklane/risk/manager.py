@@ -14,6 +14,8 @@ from ticklane.core.portfolio import Book, Portfolio
 from ticklane.interfaces import Session
 from ticklane.risk.trading import TradingStates
 
+_BUY, _SELL = Side.BUY, Side.SELL
+
 
 class Surroundings:
     """What a rule may ask about the market and the time; the engine knows more than this one."""
@@ -94,15 +96,14 @@ class RiskManager:
         at_ns: int,
     ) -> Refusal | None:
         """The first reason not to send this order, or None."""
+        refused, book = None, portfolio.books[order.strategy]
         instrument_rules = self.instrument_of(order.symbol).rules
-        refused = None
         if self.trading.is_guarded:
-            refused = self.trading.refusal(order, portfolio.books[order.strategy], open_orders)
-        if refused is None and instrument_rules is not ANY_ORDER:
+            refused = self.trading.refusal(order, book, open_orders)
+        if instrument_rules is not ANY_ORDER and refused is None:
             each = (instrument_rules.refusal(one) for one in (order, *order.legs))
             refused = next(filter(None, each), None)
-        book = portfolio.books[order.strategy]
-        if refused is None and order.side is Side.SELL:
+        if refused is None and order.side is _SELL:
             if not self.allow_short:
                 refused = _short_refusal(order, book, open_orders, last_price)
             elif not instrument_rules.can_short:
@@ -145,7 +146,7 @@ class RiskManager:
 
 def reduces(order: Order, held: Decimal) -> bool:
     """True when an order only makes a position of this size smaller."""
-    if not held or (held > 0) is (order.side is Side.BUY):
+    if not held or (held > 0) is (order.side is _BUY):
         return False
     return bool(order.quantity) and order.quantity <= abs(held)
 
@@ -161,7 +162,7 @@ def unsold(
     for order in open_orders.values():
         if (
             order.strategy == book.strategy
-            and order.side is Side.SELL
+            and order.side is _SELL
             and order.parent_id is None
             and not order.is_cancel_pending
         ):
@@ -210,7 +211,7 @@ def _cross_refusal(
         against = _reach(other, last_price)
         if against is None:
             continue
-        if price >= against if order.side is Side.BUY else price <= against:
+        if price >= against if order.side is _BUY else price <= against:
             return Refusal(
                 "self_cross",
                 f"this order could trade with our own open order {other.id}; "
@@ -235,12 +236,12 @@ def _reach(order: Order, last_price: float | None) -> Decimal | None:
 
 
 def _own_cash_refusal(order: Order, situation: Situation) -> Refusal | None:
-    if order.side is Side.SELL or situation.last_price is None:
+    if order.side is _SELL or situation.last_price is None:
         return None
     last = situation.last_price
     free = situation.book.cash
     for other in situation.open_orders.values():
-        if other.strategy == order.strategy and other.side is Side.BUY:
+        if other.strategy == order.strategy and other.side is _BUY:
             free -= _cost(other, last)
     cost = _cost(order, last)
     if cost <= free:
