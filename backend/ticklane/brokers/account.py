@@ -65,7 +65,10 @@ class Account:
             cost += self.costs.fee(quantity, price, False, True)
         if closable and closable > ZERO:
             cost = max(cost - 2 * closable * price, ZERO)
-        return self._cash_refusal(order, quantity, cost), cost
+        free = self.free_cash()
+        if cost > free:
+            return _cash_refusal(order, quantity, cost, free), cost
+        return None, cost
 
     def _on_its_way(
         self, symbol: str, is_buy: bool, instead_of: Working | None, price: Decimal
@@ -79,17 +82,6 @@ class Account:
                 unsized = working.is_unsized
                 total += quantity_of(working.order, price) if unsized else working.remaining
         return total
-
-    def _cash_refusal(self, order: Order, quantity: Decimal, cost: Decimal) -> Refusal | None:
-        free = self.free_cash()
-        if cost <= free:
-            return None
-        verb = "buying" if order.side is _BUY else "shorting"
-        return Refusal(
-            "insufficient_cash",
-            f"{verb} {plain(round_down(quantity, CASH_STEP))} {order.symbol} needs about "
-            f"{cost:,.2f}, but only {free:,.2f} is free.",
-        )
 
     def free_cash(self) -> Decimal:
         """What a new entry may cost: a short locks its proceeds and as much again."""
@@ -150,6 +142,15 @@ class Account:
             self.cash -= fee
         elif fee:
             positions[symbol] -= fee
+
+
+def _cash_refusal(order: Order, quantity: Decimal, cost: Decimal, free: Decimal) -> Refusal:
+    verb = "buying" if order.side is _BUY else "shorting"
+    return Refusal(
+        "insufficient_cash",
+        f"{verb} {plain(round_down(quantity, CASH_STEP))} {order.symbol} needs about "
+        f"{cost:,.2f}, but only {free:,.2f} is free.",
+    )
 
 
 def _short_refusal(symbol: str, quantity: Decimal, available: Decimal) -> Refusal:

@@ -157,15 +157,16 @@ class Venue:
         if seen is None:
             return Refusal("no_price", f"there is no price of {symbol} yet."), ZERO
         instrument, term = self.instrument_of(symbol), order.time_in_force
-        refusal = None
         if instrument.rules is not ANY_ORDER:
             self.is_ruled = True
             refusal = self.account.rules_refusal(order, instrument.rules, seen.close)
-        if refusal is None and term is not _GTC and term is not _DAY:
+            if refusal is not None:
+                return refusal, ZERO
+        if term is not _GTC and term is not _DAY:
             calendar, arrives_ns = self._calendar(instrument), now_ns + self.latency_ns
             refusal = sessions.time_refusal(order, instrument, calendar, seen, arrives_ns)
-        if refusal is not None:
-            return refusal, ZERO
+            if refusal is not None:
+                return refusal, ZERO
         if instead_of is not None and order.parent_id is not None:
             return None, ZERO  # an exit: what it may sell is known once its entry has filled
         return self.account.judge(order, seen.close, instead_of)

@@ -40,7 +40,7 @@ class Working:
         self.cost = cost  # cash that an entry keeps reserved
         self.is_buy = order.side is _BUY
         self.remaining = order.quantity  # of an exit: what there is to protect
-        self.terms = terms_of(order)
+        self.terms = terms_of(order) if order.type is not _MARKET else _MARKET_TERMS[self.is_buy]
 
     @property
     def broker_id(self) -> str:
@@ -102,14 +102,11 @@ class Working:
             terms.type = OrderType.MARKET
 
 
-_MARKET_BUY = Terms(_MARKET, is_buy=True)
-_MARKET_SELL = Terms(_MARKET, is_buy=False)
+_MARKET_TERMS = (Terms(_MARKET, is_buy=False), Terms(_MARKET, is_buy=True))  # nothing moves there
 
 
 def terms_of(order: Order) -> Terms:
     """An order's prices as floats, for matching."""
-    if order.type is _MARKET:
-        return _MARKET_BUY if order.side is _BUY else _MARKET_SELL  # nothing in them moves
     terms = Terms(order.type, order.side is _BUY)
     if order.limit_price is not None:
         terms.limit = float(order.limit_price)

@@ -297,7 +297,10 @@ class Desk:
                 self.journal(order, before, at_ns, "size")  # only that is known better now
                 return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
-        order.advance(status, reason)
+        if status is _ACKED and before is _SENDING:  # the usual answer to an order sent
+            order.status = status
+        else:
+            order.advance(status, reason)
         if self.events is not None:
             self.journal(order, before, at_ns, evidence)
         if status in TERMINAL:

@@ -224,22 +224,25 @@ class Lane(Recorder):
 
     async def _hear(self, host: StrategyHost, answer: Any) -> None:
         """Take in what a strategy answered."""
+        desk = self.desk
+        assert desk is not None
         if answer.__class__ is list and not host.wishes:  # the usual answer
             host.status.signals += len(answer)
-            self._decide(host, answer)
+            for wish in answer:
+                if wish is not None:
+                    desk.decide(host.name, host.symbols, wish, self.last.time_ns)
         else:
             if answer.__class__ is not list:
                 answer = await host.finish(answer)
             self._decide(host, host.collect(answer))
             self._take_fault(host)
-        if self.desk.notices:  # type: ignore[union-attr]
+        if desk.notices:
             await self._notify()
 
     def _decide(self, host: StrategyHost, wishes: list[Any]) -> None:
         decide = self.desk.decide  # type: ignore[union-attr]
         for wish in wishes:
-            if wish is not None:
-                decide(host.name, host.symbols, wish, self.last.time_ns)
+            decide(host.name, host.symbols, wish, self.last.time_ns)
 
     async def _take_updates(self, updates: Iterable[OrderUpdate]) -> None:
         desk = self.desk
@@ -278,8 +281,8 @@ class Lane(Recorder):
             sending = outgoing[:]
             outgoing.clear()
             for verb, order, by in sending:
-                is_new = trading.is_guarded and verb != "cancel"
-                if is_new and is_held_back(desk, by or order, self.now_ns):
+                is_free = not trading.is_guarded or verb == "cancel"
+                if not is_free and is_held_back(desk, by or order, self.now_ns):
                     await self._notify()
                     continue
                 if verb == "submit":
@@ -292,9 +295,9 @@ class Lane(Recorder):
                 desk.take(update)
                 if desk.notices:
                     await self._notify()
-            if not outgoing and self._is_recording:
-                self._note_changes()
             if not outgoing:
+                if self._is_recording:
+                    self._note_changes()
                 break
 
     def _next_wake(self) -> None:
