@@ -4,7 +4,6 @@ import asyncio
 import copy
 import itertools
 import pickle
-import time
 from collections import deque
 
 import numpy as np
@@ -278,21 +277,3 @@ def test_a_pace_must_be_above_zero(options):
 
     with pytest.raises(ConfigError, match=f"^{name} is .*, but must be a number above zero"):
         a_replay(some_bars("AAA", 1), **options)
-
-
-# Replay: speed
-
-
-@pytest.mark.parametrize("count", [1, 50])
-def test_a_replay_is_fast(count):
-    rows = 200_000 // count
-    series = [some_bars(f"S{number}", *range(1, rows + 1)) for number in range(count)]
-    feed = a_replay(*series)
-    fastest = float("inf")
-
-    for _ in range(3):
-        start = time.perf_counter()
-        deque(feed.ticks(), maxlen=0)
-        fastest = min(fastest, time.perf_counter() - start)
-
-    assert 200_000 / fastest > 800_000  # bars a second; 4 to 6 million on a quiet core

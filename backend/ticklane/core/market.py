@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ticklane.core.errors import ConfigError, StrategyError
+from ticklane.core.plain_tuple import maker_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000_000
@@ -119,7 +119,7 @@ class Tick(NamedTuple):
     observed: tuple[Observation, ...]
 
 
-make_tick: Callable[[tuple[Any, ...]], Tick] = partial(tuple.__new__, Tick)
+make_bar, make_tick = maker_of(Bar), maker_of(Tick)
 
 
 class MarketData(dict[str, Any]):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ticklane.core.market import to_datetime
 from ticklane.core.money import CASH_STEP, ZERO
 from ticklane.core.order import Fill, Side
+from ticklane.core.plain_tuple import maker_of
 
 _BUY, _SELL = Side.BUY, Side.SELL
 
@@ -49,7 +48,7 @@ class Trade(NamedTuple):
         return self.closed_ns is None
 
 
-_make_trade: Callable[[tuple[Any, ...]], Trade] = partial(tuple.__new__, Trade)
+_make_trade = maker_of(Trade)
 
 
 class Position:

@@ -1,8 +1,7 @@
 """Turn columns of bars into ticks, a block at a time, with no Python code run per bar.
 
 A replay spends about a quarter of a microsecond a tick here, so three things are unusual:
-- Bar and Tick are made through subclasses whose type calls tuple's own constructor (the one that
-  NamedTuple generates is Python code). They are Bars and Ticks in every other respect.
+- Bar and Tick are made by tuple's own constructor (core/plain_tuple.py).
 - Floats come out of an array.array one by one as the bars are made, so that the interpreter uses
   those it has just let go again instead of fresh memory, which a list of all of them would take.
 - Everything between the columns and the caller is zip, map and repeat.
@@ -17,35 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ticklane.core.market import Bar, Bars, Instants, Observation, Tick
-
-
-class _Plain(tuple[Any, ...]):
-    """A tuple by tuple's own constructor; stands before Bar and Tick for that reason only."""
-
-    __slots__ = ()
-    __new__ = tuple.__new__
-
-
-class _MadeBar(_Plain, Bar):
-    __slots__ = ()
-    __class__ = Bar  # type: ignore[assignment]  # what it says it is
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Bar, tuple(self)
-
-
-class _MadeTick(_Plain, Tick):
-    __slots__ = ()
-    __class__ = Tick  # type: ignore[assignment]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Tick, tuple(self)
-
-
-_make_bar: Any = _MadeBar
-_make_tick: Any = _MadeTick
-
+from ticklane.core.market import Bars, Instants, Observation, Tick, make_bar, make_tick
 
 PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]
 """The fields of a Tick in an exact tuple, which is made and taken apart faster."""
@@ -53,7 +24,7 @@ PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]
 
 def make_ticks(plain: Iterable[PlainTick]) -> Iterator[Tick]:
     """The same as Ticks."""
-    return map(_make_tick, plain)
+    return map(make_tick, plain)
 
 
 def instants_of(series: Sequence[Bars]) -> Instants:
@@ -118,7 +89,7 @@ def _aligned(series: Sequence[Bars]) -> Iterator[PlainTick]:
     """Every tick holds a bar of every series."""
     opens, closes = series[0].open_ns.tolist(), series[0].close_ns.tolist()
     bars = [
-        map(_make_bar, zip(repeat(one.symbol), opens, closes, *_floats(one), strict=False))
+        map(make_bar, zip(repeat(one.symbol), opens, closes, *_floats(one), strict=False))
         for one in series
     ]
     symbols = tuple(one.symbol for one in series)
@@ -136,7 +107,7 @@ def _merged(series: Sequence[Bars]) -> Iterator[PlainTick]:
     ]
     opens, ends = joined[0].tolist(), joined[1].tolist()
     prices = [array("d", column.tobytes()) for column in joined[2:]]
-    bars = map(_make_bar, zip(names, opens, ends, *prices, strict=True))
+    bars = map(make_bar, zip(names, opens, ends, *prices, strict=True))
     times, sizes = np.unique(joined[1], return_counts=True)
     counts = sizes.tolist()
     return zip(times.tolist(), _groups(names, counts), _groups(bars, counts), strict=True)
