@@ -60,7 +60,7 @@ def equity_curve(
     times = _distinct_closes(bars.values(), first_ns, last_ns)
     seen_ns = list(map(attrgetter("seen_ns"), fills))
     places = _places(times, seen_ns)
-    equity = _spread(np.array([cash, *cash_after], np.float64), places, len(times))
+    equity = _spread(np.concatenate(([cash], cash_after)), places, len(times))
     symbols = list(map(attrgetter("symbol"), fills))
     held = np.array(held_after, np.float64)
     for symbol, rows in _rows_of(symbols).items():

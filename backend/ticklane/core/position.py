@@ -106,7 +106,8 @@ class Position:
         if not held:
             self._open_trip(fill.filled_ns, quantity, amount, fill.fee)
             return None
-        self.trip_fees += fill.fee
+        if fill.fee:
+            self.trip_fees += fill.fee
         if (quantity > ZERO) is (held > ZERO):
             self.quantity += quantity
             self.cost += amount

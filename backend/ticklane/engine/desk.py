@@ -321,7 +321,8 @@ class Desk:
             self._cancel(order, at_ns)  # nobody wants it any more
 
     def _book(self, order: Order, fill: Fill) -> None:
-        order.filled_quantity += abs(fill.quantity)
+        filled = order.filled_quantity + abs(fill.quantity)
+        order.filled_quantity = order.quantity if filled == order.quantity else filled  # one object
         strategy, portfolio = order.strategy, self.portfolio
         book = portfolio.books[strategy]
         trade = book.apply(fill)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from ticklane.core.order import Fill, Order
 from ticklane.core.portfolio import Book, Portfolio
 from ticklane.core.position import Trade
@@ -14,8 +16,8 @@ class Tape:
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
-        self.cash: list[float] = []  # of all books after each fill: made while it is at hand
-        self.held: list[float] = []  # of the fill's symbol, in all books
+        self.cash = array("d")  # of all books after each fill: made while it is at hand
+        self.held = array("d")  # of the fill's symbol, in all books
 
     def book(self, fill: Fill, trade: Trade | None, book: Book, portfolio: Portfolio) -> None:
         """Keep a fill that has just been booked, the trade it closed, and what they led to."""
