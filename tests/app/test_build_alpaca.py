@@ -1,10 +1,12 @@
 """What the settings become where Alpaca is used: feeds, rules, schedules, refusals."""
 
+import asyncio
+
 import pytest
 
 from ticklane.app.build import build_runner
 from ticklane.app.settings import load_settings
-from ticklane.core.errors import BrokerError
+from ticklane.core.errors import BrokerError, ConfigError
 from ticklane.core.order import TimeInForce
 from ticklane.data.polling import PollingFeed
 from ticklane.data.streaming import StreamingFeed
@@ -47,6 +49,39 @@ def test_prices_come_by_stream_where_there_is_one(settings, kind, source):
     assert type(feed) is kind
     assert getattr(feed, "_source", None) == source
     assert feed.label == "ALPACA IEX"
+
+
+async def test_quotes_are_ticks_where_that_is_wanted(venue):
+    feed = built("BTC/USD", quotes=True).feed
+    stop = asyncio.ensure_future(_quote_again(venue))
+
+    async with asyncio.timeout(20):
+        tick = await anext(feed.stream(None))
+    stop.cancel()
+    await feed.close()
+
+    assert (tick.symbols, tick.observed[0].bid, tick.observed[0].ask) == (("BTC/USD",), 10.0, 10.5)
+
+
+async def _quote_again(venue):
+    """A quote that comes before the subscription is not told: show it until it is."""
+    while True:
+        venue.quote("BTC/USD", 10.0, 10.5)
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("feed", ["simulated", "sample:AAPL", "alpaca:polling"])
+def test_quotes_of_a_feed_without_any_are_refused(feed):
+    with pytest.raises(ConfigError) as caught:
+        built("AAPL", feed=feed, quotes=True)
+
+    said = f'quotes is true, but feed is "{feed}", which has bars only; take feed = "alpaca", '
+    assert str(caught.value) == f"{said}or leave quotes out."
+
+
+def test_quotes_beside_bars_of_days_are_refused():
+    with pytest.raises(ConfigError, match="timeframe is 1d, and days are not streamed"):
+        built("AAPL", timeframe="1d", quotes=True)
 
 
 def test_bars_are_minutes_unless_told_otherwise():

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     data_feed: Literal["iex", "sip", "delayed_sip"] = Field(
         "iex", description="which stock prices of Alpaca; sip needs a subscription"
     )
+    quotes: bool = Field(
+        False, description="strategies get quotes of Alpaca's stream as well as bars"
+    )
     speed: float | None = Field(None, gt=0, description="pace of the feed against recorded time")
     replay_seconds: float | None = Field(
         None, gt=0, description="pace a whole recorded feed to so many seconds"
