@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ticklane.core.errors import DataError
 from ticklane.core.symbols import is_crypto, normal_symbol
 from ticklane.integrations.alpaca.account import AlpacaAccount
-from ticklane.integrations.alpaca.market_stream import Address
+from ticklane.integrations.alpaca.market_stream import Address, MarketStream
 from ticklane.integrations.alpaca.stocks import AlpacaStockData
 
 
@@ -24,6 +25,11 @@ class AlpacaCryptoData(AlpacaStockData):
     def name(self) -> str:
         """What stands beside these prices."""
         return "ALPACA CRYPTO"
+
+    def stream(self, symbols: Sequence[str], **callbacks: Any) -> MarketStream:
+        """A subscription; of coins nobody tells halts, nor what becomes of a trade later."""
+        callbacks.pop("on_status", None)
+        return super().stream(symbols, **callbacks)
 
     def _own(self, symbol: str) -> str:
         name = normal_symbol(symbol)
