@@ -11,6 +11,7 @@ from ticklane.core.order import TimeInForce
 from ticklane.data.polling import PollingFeed
 from ticklane.data.streaming import StreamingFeed
 from ticklane.testing.venue import LocalVenue
+from ticklane.testing.venue.assets import Asset
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,18 @@ def test_paper_has_the_rules_of_the_account():
     assert (stock.calendar, coin.calendar) == ("XNYS", "24/7")
     assert stock.rules.fraction_times_in_force == {TimeInForce.DAY}
     assert coin.rules.times_in_force == {TimeInForce.GTC, TimeInForce.IOC}
+
+
+def test_many_symbols_on_paper_cost_few_requests(monkeypatch):
+    symbols = [f"T{number}" for number in range(500)]
+    with LocalVenue(assets=[Asset(symbol=symbol) for symbol in symbols], rate_limit=200) as many:
+        monkeypatch.setenv("ALPACA_BASE_URL", many.url)
+        broker = built(*symbols).broker
+
+        assert broker.instrument("T499").calendar == "XNYS"
+        assert len(many.ledger.requests) == 1
+        with pytest.raises(BrokerError, match="does not know the symbol NOSUCH"):
+            built(*symbols, "NOSUCH")
 
 
 def test_an_unknown_symbol_is_refused_at_the_start():

@@ -127,7 +127,7 @@ def alpaca_instruments(settings: Settings, symbols: tuple[str, ...]) -> list[Ins
     from ticklane.integrations.alpaca.rules import instrument_of
 
     probe = Probe(alpaca_account(settings))
-    return [instrument_of(probe.asset(symbol)) for symbol in symbols]
+    return [instrument_of(asset) for asset in probe.assets(symbols)]
 
 
 def check_start(settings: Settings) -> None:
