@@ -48,7 +48,8 @@ Limits = Annotated[
 Feed = Annotated[
     str | None,
     typer.Option(
-        metavar="FEED", help="simulated, alpaca, sample:AAPL, catalog:AAPL or replay:PATH."
+        metavar="FEED",
+        help="simulated, alpaca, alpaca:polling, sample:AAPL, catalog:AAPL or replay:PATH.",
     ),
 ]
 Quotes = Annotated[
@@ -57,7 +58,8 @@ Quotes = Annotated[
 ]
 Speed = Annotated[str | None, typer.Option(metavar="N", help="So many times faster than recorded.")]
 Timeframe = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Bar length (simulated market: 1s).")
+    str | None,
+    typer.Option(metavar="TIME", help="Bar length (default: 1s simulated, 1m at alpaca)."),
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the simulated market.")]
 Cash = Annotated[
