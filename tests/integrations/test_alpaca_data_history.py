@@ -224,6 +224,19 @@ async def test_no_network_is_named(venue):
     assert "cannot be reached" in await refusal(AlpacaStockData(account, sleep=NoSleep()))
 
 
+async def test_the_history_of_the_delayed_feed_ends_a_quarter_of_an_hour_ago(venue):
+    data = AlpacaStockData(an_account(venue), feed="delayed_sip", sleep=NoSleep())
+    now = time.time_ns() // MINUTE * MINUTE
+
+    bars = await data.bars("AAPL", ONE_MINUTE, now - HOUR, now)
+    recent = await data.bars("AAPL", ONE_MINUTE, now - 10 * MINUTE, now)
+    trades = await data.trades("AAPL", now - 10 * MINUTE, now)
+    await data.close()
+
+    assert now - 17 * MINUTE <= bars.close_ns[-1] <= now - 14 * MINUTE
+    assert (len(recent), trades) == (0, [])
+
+
 async def test_sip_without_a_subscription_is_named(venue):
     data = AlpacaStockData(an_account(venue), feed="sip", sleep=NoSleep())
     now = time.time_ns()

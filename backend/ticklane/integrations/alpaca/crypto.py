@@ -37,8 +37,14 @@ class AlpacaCryptoData(AlpacaStockData):
             raise DataError(f"symbol is {symbol!r}, which is no crypto pair; ask AlpacaStockData.")
         return name
 
-    def _terms(self, *, of_bars: bool = True) -> dict[str, Any]:
+    def _terms(self) -> dict[str, Any]:
         return {}
+
+    def _latest_terms(self) -> dict[str, Any]:
+        return {}
+
+    def _recorded_until(self, end_ns: int) -> int:
+        return end_ns
 
     def _address(self) -> Address:
         account = self._account
