@@ -26,6 +26,11 @@ class AlpacaCryptoData(AlpacaStockData):
         """What stands beside these prices."""
         return "ALPACA CRYPTO"
 
+    @property
+    def history_delay_ns(self) -> int:
+        """Nothing of coins is delayed."""
+        return 0
+
     def stream(self, symbols: Sequence[str], **callbacks: Any) -> MarketStream:
         """A subscription; of coins nobody tells halts, nor what becomes of a trade later."""
         callbacks.pop("on_status", None)
@@ -42,9 +47,6 @@ class AlpacaCryptoData(AlpacaStockData):
 
     def _latest_terms(self) -> dict[str, Any]:
         return {}
-
-    def _recorded_until(self, end_ns: int) -> int:
-        return end_ns
 
     def _address(self) -> Address:
         account = self._account

@@ -68,6 +68,11 @@ class AlpacaStockData:
         """What stands beside these prices."""
         return f"ALPACA {self.feed.upper()}"
 
+    @property
+    def history_delay_ns(self) -> int:
+        """How much later than its close a bar is in the history at the latest."""
+        return _DELAY_NS if self.feed == _DELAYED else 0
+
     # --- history -------------------------------------------------------------------------------
 
     async def bars(self, symbol: str, timeframe: Timeframe, start_ns: int, end_ns: int) -> Bars:
@@ -160,7 +165,8 @@ class AlpacaStockData:
 
     def _recorded_until(self, end_ns: int) -> int:
         """How far history goes for this feed."""
-        return end_ns if self.feed != _DELAYED else min(end_ns, self._requests.now_ns() - _DELAY_NS)
+        delay_ns = self.history_delay_ns
+        return min(end_ns, self._requests.now_ns() - delay_ns) if delay_ns else end_ns
 
     def _address(self) -> Address:
         account = self._account
