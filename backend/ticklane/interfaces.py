@@ -104,7 +104,8 @@ class Recovered:
     closed: tuple[Order, ...] = ()  # ended lately, so that a venue may still speak of them
     account_events: tuple[AccountEvent, ...] = ()  # all that are booked in this run, oldest first
     restrictions: tuple[Restriction, ...] = ()  # latched ones of this database, of any run
-    # the account at some instants, oldest first: before the cursor's day, in it, at last
+    # the account at some instants, oldest first: before the cursor's day (in any zone), in it, at
+    # last
     equity_marks: tuple[tuple[int, Decimal], ...] = ()
 
 

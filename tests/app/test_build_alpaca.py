@@ -1,14 +1,17 @@
 """What the settings become where Alpaca is used: feeds, rules, schedules, refusals."""
 
+import asyncio
+
 import pytest
 
 from ticklane.app.build import build_runner
 from ticklane.app.settings import load_settings
-from ticklane.core.errors import BrokerError
+from ticklane.core.errors import BrokerError, ConfigError
 from ticklane.core.order import TimeInForce
 from ticklane.data.polling import PollingFeed
 from ticklane.data.streaming import StreamingFeed
 from ticklane.testing.venue import LocalVenue
+from ticklane.testing.venue.assets import Asset
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,39 @@ def test_prices_come_by_stream_where_there_is_one(settings, kind, source):
     assert feed.label == "ALPACA IEX"
 
 
+async def test_quotes_are_ticks_where_that_is_wanted(venue):
+    feed = built("BTC/USD", quotes=True).feed
+    stop = asyncio.ensure_future(_quote_again(venue))
+
+    async with asyncio.timeout(20):
+        tick = await anext(feed.stream(None))
+    stop.cancel()
+    await feed.close()
+
+    assert (tick.symbols, tick.observed[0].bid, tick.observed[0].ask) == (("BTC/USD",), 10.0, 10.5)
+
+
+async def _quote_again(venue):
+    """A quote that comes before the subscription is not told: show it until it is."""
+    while True:
+        venue.quote("BTC/USD", 10.0, 10.5)
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("feed", ["simulated", "sample:AAPL", "alpaca:polling"])
+def test_quotes_of_a_feed_without_any_are_refused(feed):
+    with pytest.raises(ConfigError) as caught:
+        built("AAPL", feed=feed, quotes=True)
+
+    said = f'quotes is true, but feed is "{feed}", which has bars only; take feed = "alpaca", '
+    assert str(caught.value) == f"{said}or leave quotes out."
+
+
+def test_quotes_beside_bars_of_days_are_refused():
+    with pytest.raises(ConfigError, match="timeframe is 1d, and days are not streamed"):
+        built("AAPL", timeframe="1d", quotes=True)
+
+
 def test_bars_are_minutes_unless_told_otherwise():
     assert str(built("AAPL").feed.timeframe) == "1m"
     assert str(built("AAPL", timeframe="5m").feed.timeframe) == "5m"
@@ -83,6 +119,18 @@ def test_paper_has_the_rules_of_the_account():
     assert (stock.calendar, coin.calendar) == ("XNYS", "24/7")
     assert stock.rules.fraction_times_in_force == {TimeInForce.DAY}
     assert coin.rules.times_in_force == {TimeInForce.GTC, TimeInForce.IOC}
+
+
+def test_many_symbols_on_paper_cost_few_requests(monkeypatch):
+    symbols = [f"T{number}" for number in range(500)]
+    with LocalVenue(assets=[Asset(symbol=symbol) for symbol in symbols], rate_limit=200) as many:
+        monkeypatch.setenv("ALPACA_BASE_URL", many.url)
+        broker = built(*symbols).broker
+
+        assert broker.instrument("T499").calendar == "XNYS"
+        assert len(many.ledger.requests) == 1
+        with pytest.raises(BrokerError, match="does not know the symbol NOSUCH"):
+            built(*symbols, "NOSUCH")
 
 
 def test_an_unknown_symbol_is_refused_at_the_start():

@@ -168,7 +168,7 @@ RUN = {
     "no time": (["--duration", "0"], "duration is '0', but must be seconds"),
     "no feed": (
         ["--feed", "internet"],
-        "feed is 'internet', but must be simulated, alpaca, sample:AAPL",
+        "feed is 'internet', but must be simulated, alpaca, alpaca:polling, sample:AAPL",
     ),
     "no file": (["--feed", "replay:none.csv"], "none.csv does not exist"),
     "no seed": (["--seed", "dice"], "the setting 'seed' is 'dice', but must be a valid integer"),

@@ -19,8 +19,8 @@ from streaming_builders import (
 )
 
 from ticklane.core.errors import ConfigError, DataError
-from ticklane.core.market import HOUR, MINUTE, SECOND, Bar, Quote, Timeframe
-from ticklane.core.prints import Print
+from ticklane.core.market import DAY, HOUR, MINUTE, SECOND, Bar, Quote, Timeframe
+from ticklane.core.prints import Amendment, Print
 from ticklane.data.calendars import calendar_of
 
 
@@ -301,6 +301,42 @@ def test_bars_shorter_than_a_minute_are_made_of_trades():
     assert first[1:] == (NOON + 10 * SECOND, NOON + 20 * SECOND, 5, 7, 4, 4, 3)
     assert second.close == 6
     assert found[1][0] - found[1][1].time_ns < 0.3 * SECOND
+
+
+def numbered(seconds, price, size, number):
+    return (seconds, "on_trade", Print("AAA", NOON + seconds * SECOND, price, size, number))
+
+
+@pytest.mark.parametrize(
+    ("after", "low", "volume"),
+    [(Print("AAA", 0, 9.5, 2.0, "9"), 9.5, 6.0), (None, 10.0, 4.0)],
+)
+def test_a_bar_of_trades_is_corrected_and_marked(after, low, volume):
+    vendor = a_vendor(after=1)
+    vendor.extra = [numbered(*one) for one in [(12, 10.0, 3, "1"), (13, 5.0, 1, "2")]]
+    vendor.extra.append(numbered(14, 11.0, 1, "3"))
+    wrong = Amendment(Print("AAA", 0, 5.0, 1, "2"), after)
+    vendor.extra.append((25, "on_amendment", wrong))
+
+    found, feed = watched(vendor, 40, source="trades", timeframe="10s")
+
+    [told] = [bar for _, tick in found for bar in tick.observed]
+    [correction] = feed.corrections
+    assert (correction.before, told.low, told.volume) == (told, 5.0, 5.0)
+    assert (correction.after.low, correction.after.volume) == (low, volume)
+    assert list(feed.history("AAA", 1, NOON + DAY).rows()) == [correction.after]
+
+
+def test_what_nobody_remembers_is_counted_and_changes_nothing():
+    vendor = a_vendor(after=1)
+    vendor.extra = [numbered(12, 10.0, 3, "1")]
+    never = Print("AAA", 0, 5.0, 1, "77")
+    vendor.extra.append((25, "on_amendment", Amendment(never, None)))
+
+    _, feed = watched(vendor, 40, source="trades", timeframe="10s")
+
+    assert feed.counts["unknown_amendments"] == 1
+    assert not feed.corrections
 
 
 def test_of_the_quotes_of_a_symbol_only_the_newest_waits():

@@ -6,7 +6,8 @@ from catalog_builders import bars_at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklane.core.market import MINUTE, Bars, Timeframe
+from ticklane.core.market import MINUTE, SECOND, Bars, Timeframe
+from ticklane.core.prints import Amendment, Print
 from ticklane.core.resample import joined
 from ticklane.data.instants import Instants
 from ticklane.data.joining import BarJoiner, PrintJoiner
@@ -95,6 +96,67 @@ def test_a_trade_that_comes_after_its_bar_is_counted():
 
     assert joiner.add("AAA", MINUTE - 1, 6.0, 1.0) == []
     assert (bar.close, joiner.late) == (5.0, 1)
+
+
+prices = st.integers(1, 9).map(float)
+prints = st.lists(st.tuples(st.integers(0, 59), prices), min_size=1, max_size=30)
+
+
+def bars_of_prints(tape, changed=(), step=10):
+    """All bars made of a tape, those made again at the end of it."""
+    joiner, found = PrintJoiner(Timeframe(step * SECOND)), []
+    for number, (second, price) in enumerate(sorted(tape)):
+        found += joiner.add("AAA", second * SECOND, price, 1.0, str(number))
+    for amendment in changed:
+        bar, is_known = joiner.amend("AAA", amendment)
+        assert is_known
+        found += [bar] if bar is not None else []
+    return {bar.open_ns: bar for bar in (*found, *joiner.due(MINUTE * 2))}
+
+
+@given(prints, st.data())
+def test_a_corrected_trade_leaves_the_bars_as_if_it_had_been_right_at_once(tape, data):
+    tape = sorted(tape)
+    row = data.draw(st.integers(0, len(tape) - 1))
+    price = data.draw(prices)
+    wrong, right = Print("AAA", 0, tape[row][1], 1.0, str(row)), Print("AAA", 0, price, 1.0, "new")
+    mended = [*tape[:row], (tape[row][0], price), *tape[row + 1 :]]
+
+    found = bars_of_prints(tape, [Amendment(wrong, right)])
+
+    joiner, expected = PrintJoiner(Timeframe(10 * SECOND)), []
+    for number, (second, paid) in enumerate(mended):
+        expected += joiner.add("AAA", second * SECOND, paid, 1.0, str(number))
+    expected += joiner.due(MINUTE * 2)
+    assert found == {bar.open_ns: bar for bar in expected}
+
+
+def test_a_bar_whose_only_trade_is_cancelled_stands_as_it_was_told():
+    joiner = PrintJoiner(Timeframe(SECOND))
+    joiner.add("AAA", 10, 5.0, 1.0, "1")
+    joiner.due(MINUTE)
+
+    assert joiner.amend("AAA", Amendment(Print("AAA", 10, 5.0, 1.0, "1"), None)) == (None, False)
+
+
+def test_the_only_trade_of_an_open_bar_may_be_cancelled():
+    joiner = PrintJoiner(Timeframe(MINUTE))
+    joiner.add("AAA", 10, 5.0, 1.0, "1")
+
+    assert joiner.amend("AAA", Amendment(Print("AAA", 10, 5.0, 1.0, "1"), None)) == (None, True)
+    assert joiner.due(5 * MINUTE) == []
+    joiner.add("AAA", 20, 7.0, 1.0, "2")
+    assert [bar.open for bar in joiner.due(5 * MINUTE)] == [7.0]
+
+
+def test_a_bar_of_which_trades_are_forgotten_is_not_made_again():
+    joiner = PrintJoiner(Timeframe(MINUTE))
+    for number in range(30_000):
+        joiner.add("AAA", number, 5.0, 1.0, str(number))
+
+    late = Print("AAA", 0, 5.0, 1.0, "29999")
+    assert joiner.amend("AAA", Amendment(late, None)) == (None, False)
+    assert joiner.due(5 * MINUTE)[0].volume == 30_000
 
 
 def test_an_overtaken_bar_is_not_told():

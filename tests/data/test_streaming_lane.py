@@ -99,6 +99,18 @@ def test_quotes_are_ticks_and_bars_are_history():
     assert diary.pages[-1] == [-2, -1, 0, 1]
 
 
+def test_a_quote_is_no_bar_of_the_warm_up():
+    vendor = a_vendor(minutes_of("AAA", 0, 60))  # nothing is known from before noon
+    for second in range(1, 300):
+        quote = Quote("AAA", NOON + second * SECOND, 10.0, 11.0)
+        vendor.extra.append((second, "on_quote", quote))
+
+    diary = a_run(vendor, 290, quotes=True)
+
+    assert diary.seen[0].close_ns > NOON + 3 * MINUTE
+    assert diary.pages[0] == [1, 2, 3]
+
+
 def test_a_vendor_that_cannot_be_asked_ends_the_start_with_its_sentence():
     vendor = a_vendor(minutes_of("AAA", -30, 60))
     vendor.history_fails = 1

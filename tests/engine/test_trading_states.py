@@ -1,5 +1,6 @@
 """The kill switch, restrictions and watched limits on a lane: what leaves, what is cancelled."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from lane_builders import (
     START,
     Gate,
     Journal,
+    Weekdays,
     a_feed,
     a_recorder,
     a_runner,
@@ -320,6 +322,48 @@ async def test_a_day_that_loses_too_much_halts_without_an_order():
     [one] = runner.trading.restrictions.values()
     assert (one.code, one.since_ns) == ("day_loss", minute(4))
     assert statuses(runner) == ["FILLED", "CANCELED"]
+
+
+class NewYork(Weekdays):
+    """An exchange whose clocks are those of New York."""
+
+    timezone = "America/New_York"
+
+
+@pytest.mark.parametrize(("market", "said"), [("XNYS", "in America/New_York"), (None, "UTC")])
+async def test_the_day_of_a_loss_is_that_of_the_market(market, said):
+    rule, stock = DayLoss(Decimal(3)), Instrument(symbol="AAPL", calendar=market)
+    broker = ReplayBroker(instruments=[stock], calendars=[])
+    runner = a_runner(a_recorder(), limits=[rule], broker=broker)
+    runner.find_calendar = lambda name: NewYork() if name else None
+    await runner.replay()
+
+    assert str(rule.days) == said
+
+
+async def test_the_day_goes_on_after_a_restart_late_in_the_evening_of_the_exchange(tmp_path):
+    """From 18:00 to 21:03 in New York; at 19:00 of them it is midnight UTC."""
+    closes, minutes = [100, 98.5, 98.5, 98.5, 96.9, 96.9], [1380, 1390, 1560, 1561, 1562, 1563]
+    halted = []
+    for until in (1560, 1562):
+        gate, broker = Gate(), ReplayBroker(instruments=[Instrument(symbol="AAPL", calendar="X")])
+        runner = a_runner(
+            a_buyer((1000, {}), at=1380),
+            feed=a_feed(some_bars(closes=closes, minutes=minutes), sleep=gate),
+            storage=StorageService(tmp_path / "runs.db"),
+            broker=broker,
+            limits=[DayLoss(Decimal(3))],
+        )
+        runner.find_calendar = lambda name: NewYork() if name else None
+        await runner.start()
+        await gate.open(3)
+        async with asyncio.timeout(20):
+            while runner.now_ns < minute(until):
+                await gate.open(0)
+        await runner.stop()
+        halted.append(runner.trading.is_killed)
+
+    assert halted == [False, True]
 
 
 @pytest.mark.parametrize("rules", [["loss"], ["rejects"], ["loss", "rejects", "rate", "size"]])

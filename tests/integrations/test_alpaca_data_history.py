@@ -17,6 +17,8 @@ from data_builders_alpaca import (
 
 from ticklane.core.errors import BrokerError, ConfigError, DataError
 from ticklane.core.market import DAY, HOUR, MINUTE, SECOND, Timeframe
+from ticklane.data.catalog import BarCatalog
+from ticklane.data.download import download
 from ticklane.data.feeds import SimulatedFeed
 from ticklane.integrations.alpaca.account import AlpacaAccount
 from ticklane.integrations.alpaca.crypto import AlpacaCryptoData
@@ -222,6 +224,33 @@ async def test_no_network_is_named(venue):
     account = AlpacaAccount(key="PKX", secret="s", url=f"http://127.0.0.1:{port}")
 
     assert "cannot be reached" in await refusal(AlpacaStockData(account, sleep=NoSleep()))
+
+
+async def test_the_history_of_the_delayed_feed_ends_a_quarter_of_an_hour_ago(venue):
+    data = AlpacaStockData(an_account(venue), feed="delayed_sip", sleep=NoSleep())
+    now = time.time_ns() // MINUTE * MINUTE
+
+    bars = await data.bars("AAPL", ONE_MINUTE, now - HOUR, now)
+    recent = await data.bars("AAPL", ONE_MINUTE, now - 10 * MINUTE, now)
+    trades = await data.trades("AAPL", now - 10 * MINUTE, now)
+    await data.close()
+
+    assert now - 17 * MINUTE <= bars.close_ns[-1] <= now - 14 * MINUTE
+    assert (len(recent), trades) == (0, [])
+
+
+async def test_a_download_of_the_delayed_feed_leaves_what_is_not_told_yet_for_later(
+    venue, tmp_path
+):
+    data = AlpacaMarketData(an_account(venue), feed="delayed_sip", sleep=NoSleep())
+    catalog, now = BarCatalog(tmp_path), time.time_ns()
+
+    [done] = await download(catalog, data, ["AAPL"], ONE_MINUTE, now - HOUR, now, now_ns=now)
+    await data.close()
+
+    [(start, end)] = catalog.missing(done.series, now - HOUR, now - 2 * MINUTE)
+    assert now - 19 * MINUTE <= start <= now - 16 * MINUTE
+    assert end == now - 2 * MINUTE
 
 
 async def test_sip_without_a_subscription_is_named(venue):

@@ -119,6 +119,67 @@ async def test_a_corrected_bar_is_told_as_a_correction(venue):
         assert await corrections.until(bool) == [a_minute(close=105.0)]
 
 
+async def test_halts_and_pauses_are_told_until_trading_goes_on(venue):
+    statuses = Heard()
+    async with listening(venue, "AAPL", "BTC/USD", on_quote=Heard(), on_status=statuses):
+        for code, reason in [("H", "T12"), ("F", ""), ("P", "LUDP"), ("Q", ""), ("T", "")]:
+            venue.status("AAPL", code, reason)
+        await statuses.until(lambda all_of: len(all_of) == 3)
+
+    told = [(one.symbol, one.is_trading, one.reason) for one in statuses.all]
+    assert told == [
+        ("AAPL", False, "Trading Halted; For information requested by NASDAQ"),
+        ("AAPL", False, "Volatility Trading Pause"),
+        ("AAPL", True, "Trading Resumption"),
+    ]
+
+
+async def test_where_no_halts_are_told_prices_are_all_the_same(venue):
+    endpoint, quotes = venue.data_streams.endpoints["/v2/iex"], Heard()
+    endpoint.channels = tuple(name for name in endpoint.channels if name != "statuses")
+    callbacks = {"on_quote": quotes, "on_status": Heard()}
+    async with listening(venue, "AAPL", **callbacks) as (stream, states):
+        venue.quote("AAPL", 101.0, 101.5)
+        await quotes.until(bool)
+        stream.reconnect(["AAPL"], "mute")
+        await states.until(lambda all_of: [is_up for _, is_up, _ in all_of] == [True, False, True])
+        venue.quote("AAPL", 102.0, 102.5)
+        await quotes.until(lambda all_of: any(quote.bid == 102.0 for quote in all_of))
+
+        assert not stream._streams[0].tells_halts
+
+
+async def test_what_becomes_of_a_trade_is_told(venue):
+    trades, amendments = Heard(), Heard()
+    async with listening(venue, "AAPL", on_trade=trades, on_amendment=amendments):
+        venue.price("AAPL", 102.0)
+        venue.price("AAPL", 103.0)
+        first, second = await trades.until(lambda all_of: len(all_of) == 2)
+        venue.correct_trade("AAPL", 101.0)
+        venue.cancel_trade("AAPL", int(first.id))
+        corrected, cancelled = await amendments.until(lambda all_of: len(all_of) == 2)
+
+    assert (corrected.before[2:], corrected.after.price) == (second[2:], 101.0)
+    assert corrected.after.size == second.size
+    assert (cancelled.before[2:], cancelled.after) == (first[2:], None)
+
+
+async def test_the_loss_of_a_connection_is_said_once(venue, caplog):
+    data = AlpacaMarketData(an_account(venue), sleep=no_wait)
+    feed = StreamingFeed(data, ["AAPL"], calendar=AlwaysOpen(), warmup=5)
+    await feed.open()
+    with caplog.at_level("INFO"):
+        venue.do(venue.data_streams.drop)
+        async with asyncio.timeout(PATIENCE):
+            while not (feed.reconnects == 1 and feed.is_up):
+                await no_wait(0)
+    await feed.close()
+
+    said = [record.getMessage() for record in caplog.records if record.name == "ticklane.data"]
+    assert len(said) == 1
+    assert said[0].startswith(f"stream {venue.data_stream_url('iex')}: the connection was lost")
+
+
 @pytest.mark.parametrize("kind", ["drop", "close", "half_frame", "wrong_frame"])
 async def test_a_lost_connection_is_made_again(venue, kind):
     quotes = Heard()

@@ -1,16 +1,18 @@
 """The limits of profile `safe`: each one alone, at its edges, and what it does to trading."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument
-from ticklane.core.market import DAY, HOUR, MINUTE, SECOND
+from ticklane.core.market import DAY, HOUR, MINUTE, SECOND, to_ns
 from ticklane.core.order import OrderStatus
 from ticklane.core.portfolio import Portfolio
 from ticklane.core.trading_state import TradingState
 from ticklane.interfaces import Session
+from ticklane.risk.days import Days
 from ticklane.risk.manager import RiskManager, Surroundings
 from ticklane.risk.rules import (
     DayLoss,
@@ -279,6 +281,48 @@ def test_each_day_begins_with_the_last_equity_of_the_one_before():
     assert rule.observe(Decimal("95.5"), START + 25 * HOUR, trading) is None
     assert rule.observe(Decimal("95.06"), START + 26 * HOUR, trading) is not None
     assert "from 98.00 to 95.06 since midnight UTC" in trading.restrictions["day_loss", None][2]
+
+
+@pytest.mark.parametrize(
+    ("evening", "midnight"),
+    [
+        ("2026-01-14 21:00", "2026-01-15 05:00"),  # winter
+        ("2026-07-14 20:00", "2026-07-15 04:00"),  # summer
+        ("2026-03-07 21:00", "2026-03-08 05:00"),  # the clocks go forward in this night
+        ("2026-03-08 20:00", "2026-03-09 04:00"),
+        ("2026-10-31 20:00", "2026-11-01 04:00"),  # and back in this one
+        ("2026-11-01 21:00", "2026-11-02 05:00"),
+    ],
+)
+def test_a_day_of_stocks_ends_with_the_night_of_their_exchange(evening, midnight):
+    rule, trading = DayLoss(Decimal(3)), TradingStates()
+    rule.days = Days("America/New_York")
+    close_ns, midnight_ns = instant(evening), instant(midnight)
+    rule.observe(Decimal(100), close_ns, trading)
+    rule.observe(Decimal(98), midnight_ns - HOUR, trading)  # after midnight UTC, the same day
+
+    assert rule.observe(Decimal("97.01"), midnight_ns - 1, trading) is None
+    assert rule.observe(Decimal("95.0"), midnight_ns, trading) is None  # a new day
+    said = rule.observe(Decimal("94.0"), midnight_ns + 10 * HOUR, trading)
+
+    assert said == (
+        "equity fell from 97.01 to 94.00 since midnight in America/New_York, which is 3 % or more."
+    )
+
+
+def test_a_loss_before_and_after_midnight_utc_is_one_in_new_york():
+    rule, trading = DayLoss(Decimal(3)), TradingStates()
+    rule.days = Days("America/New_York")
+
+    rule.observe(Decimal(100), instant("2026-01-14 23:00"), trading)
+    rule.observe(Decimal("98.4"), instant("2026-01-14 23:59"), trading)
+    rule.observe(Decimal("96.9"), instant("2026-01-15 00:01"), trading)
+
+    assert trading.is_killed
+
+
+def instant(text):
+    return to_ns(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def test_what_is_taken_out_of_the_account_is_no_loss():

@@ -136,14 +136,14 @@ async def test_the_cash_that_a_run_began_with_is_found_again(storage, resumed):
 
 
 async def test_the_account_before_in_and_at_the_end_of_the_day_is_found(storage, resumed):
-    midnight = START // DAY * DAY
-    marks = [midnight - DAY, midnight - HOUR, midnight + HOUR, midnight + 2 * HOUR, START]
+    hours = [3 * 24, 27, 26, 24.6, 24.5, 1.1, 1.05, 0.01, 0]  # before the last instant
+    marks = [START - round(one * HOUR) for one in hours]
     events = [EquityMarked(at, 100.0 + n, Decimal(1)) for n, at in enumerate(marks)]
     await storage.record("r1", [*events, TickCompleted(START)])
 
     found = (await resumed(storage)).equity_marks
 
-    assert found == tuple((marks[n], Decimal(f"{100 + n}.0")) for n in (1, 2, 4))
+    assert found == tuple((marks[n], Decimal(f"{100 + n}.0")) for n in (2, 3, 4, 6, 8))
 
 
 # --- orders ---------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ticklane.core.errors import ConfigError
 from ticklane.core.market import MINUTE, SECOND, Bar, Quote, to_datetime
 from ticklane.testing.venue.data_access import DataAccess
 from ticklane.testing.venue.market import Market, Trade
+from ticklane.testing.venue.notices import Cancellation, Correction, Status
 from ticklane.testing.venue.storm import blow
 
 START = at("2026-03-02 14:30")
@@ -136,6 +137,43 @@ async def test_alpacas_stock_stream_gets_everything(venue):
     assert (bar.symbol, bar.open, bar.volume) == ("AAPL", 101.5, 300.0)
     assert day.timestamp == to_datetime(at("2026-03-02 05:00"))
     assert (updated.low, updated.volume) == (99.0, 307.0)
+
+
+async def test_alpacas_stock_stream_gets_halts_and_what_becomes_of_trades(venue):
+    heard = []
+
+    async def handle(message):
+        heard.append(message)
+
+    stream = StockDataStream("key", "secret", url_override=venue.stream_url())
+    stream.subscribe_trading_statuses(handle, "AAPL")
+    stream.subscribe_trades(handle, "AAPL")
+    stream.register_trade_corrections(handle)
+    stream.register_trade_cancels(handle)
+
+    async with streaming(stream):
+        await until(lambda: venue.streams.sessions and venue.streams.sessions[0].view)
+        venue.do(lambda: venue.market.price("AAPL", 101.5, 300))
+        venue.do(lambda: venue.market.announce("statuses", Status("AAPL", START, "H", "T12")))
+        trade = Trade("AAPL", START, 101.5, 300.0, 1)
+        mended = trade._replace(price=101.25, id=2)
+        correction = Correction("AAPL", START + SECOND, trade, mended)
+        venue.do(lambda: venue.market.announce("corrections", correction))
+        cancelled = Cancellation("AAPL", START + SECOND, mended)
+        venue.do(lambda: venue.market.announce("cancelErrors", cancelled))
+        await until(lambda: len(heard) == 4)
+
+    kinds = {type(one).__name__: one for one in heard}
+    halt, changed, gone = (kinds[n] for n in ("TradingStatus", "TradeCorrection", "TradeCancel"))
+    assert (halt.status_code, halt.status_message, halt.reason_code) == ("H", "Trading Halt", "T12")
+    assert (changed.original_id, changed.original_price) == (1, 101.5)
+    assert (changed.corrected_id, changed.corrected_price, changed.corrected_size) == (
+        2,
+        101.25,
+        300.0,
+    )
+    assert (gone.id, gone.price, gone.action) == (2, 101.25, "C")
+    assert gone.timestamp == to_datetime(START + SECOND)
 
 
 async def test_alpacas_crypto_stream_gets_everything(venue):

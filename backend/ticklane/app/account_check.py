@@ -119,7 +119,7 @@ def _exchange(probe: Probe) -> str:
     if probe.account.is_local and abs(ahead) > _DAY:
         return f"the server lives in another time ({difference}): it replays recorded prices"
     raise Problem(
-        f"this machine's clock is {difference}, and more than {SKEW_SECONDS:.0f} s halt trading; "
+        f"this machine's clock is {difference}, and more than {SKEW_SECONDS:.0f} s halt entries; "
         "set it (timedatectl set-ntp true)."
     )
 

@@ -93,7 +93,23 @@ def make_alpaca_feed(
     if settings.feed == "alpaca:polling" or step.is_daily:
         return PollingFeed(provider, symbols, **options), clock
     options["source"] = "trades" if step.ns % MINUTE else "bars"
-    return StreamingFeed(provider, symbols, **options), clock
+    return StreamingFeed(provider, symbols, quotes=settings.quotes, **options), clock
+
+
+def check_quotes(settings: Settings) -> None:
+    """Refuse quotes where no stream tells them. Raises ConfigError."""
+    if not settings.quotes:
+        return
+    if settings.feed != "alpaca":
+        raise ConfigError(
+            f'quotes is true, but feed is "{settings.feed}", which has bars only; take '
+            'feed = "alpaca", or leave quotes out.'
+        )
+    if settings.timeframe and Timeframe.parse(settings.timeframe).is_daily:
+        raise ConfigError(
+            f"quotes is true, but timeframe is {settings.timeframe}, and days are not streamed; "
+            "take 1m to 23h, or leave quotes out."
+        )
 
 
 def usual_calendar(settings: Settings, symbols: tuple[str, ...]) -> str | None:
@@ -111,12 +127,13 @@ def alpaca_instruments(settings: Settings, symbols: tuple[str, ...]) -> list[Ins
     from ticklane.integrations.alpaca.rules import instrument_of
 
     probe = Probe(alpaca_account(settings))
-    return [instrument_of(probe.asset(symbol)) for symbol in symbols]
+    return [instrument_of(asset) for asset in probe.assets(symbols)]
 
 
 def check_start(settings: Settings) -> None:
     """Refuse what must not start, before anything is made: wrong modes, missing or odd keys."""
     check_mode(settings)
+    check_quotes(settings)
     if uses_alpaca(settings):
         alpaca_account(settings)
 

@@ -165,7 +165,8 @@ def _recorded(feed: str) -> str | None:
     if kind == "replay" and rest:
         return rest
     raise ConfigError(
-        f"feed is {feed!r}, but must be simulated, alpaca, sample:AAPL or replay:PATH."
+        f"feed is {feed!r}, but must be simulated, alpaca, alpaca:polling, sample:AAPL, "
+        "catalog:AAPL or replay:PATH."
     )
 
 

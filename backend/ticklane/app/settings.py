@@ -112,17 +112,21 @@ class Settings(BaseSettings):
         False, description="place stops and targets of a bracket anew when they ended with the day"
     )
     feed: str = Field(
-        "simulated", description="simulated, alpaca, sample:AAPL, catalog:AAPL or replay:PATH"
+        "simulated",
+        description="simulated, alpaca, alpaca:polling, sample:AAPL, catalog:AAPL or replay:PATH",
     )
     data_feed: Literal["iex", "sip", "delayed_sip"] = Field(
         "iex", description="which stock prices of Alpaca; sip needs a subscription"
+    )
+    quotes: bool = Field(
+        False, description="strategies get quotes of Alpaca's stream as well as bars"
     )
     speed: float | None = Field(None, gt=0, description="pace of the feed against recorded time")
     replay_seconds: float | None = Field(
         None, gt=0, description="pace a whole recorded feed to so many seconds"
     )
     seed: int = Field(0, description="seed of the simulated market")
-    timeframe: str | None = Field(None, description="bar length (simulated: 1s)")
+    timeframe: str | None = Field(None, description="bar length (simulated: 1s, alpaca: 1m)")
     calendar: str | None = Field(None, description="market calendar, such as XNYS or 24/7")
     interval: str | float | None = Field(None, description="schedule of all strategies")
     duration: str | float | None = Field(

@@ -48,12 +48,18 @@ Limits = Annotated[
 Feed = Annotated[
     str | None,
     typer.Option(
-        metavar="FEED", help="simulated, alpaca, sample:AAPL, catalog:AAPL or replay:PATH."
+        metavar="FEED",
+        help="simulated, alpaca, alpaca:polling, sample:AAPL, catalog:AAPL or replay:PATH.",
     ),
+]
+Quotes = Annotated[
+    bool,
+    typer.Option("--quotes", help="Ticks on quotes as well as on bars (feed alpaca only)."),
 ]
 Speed = Annotated[str | None, typer.Option(metavar="N", help="So many times faster than recorded.")]
 Timeframe = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Bar length (simulated market: 1s).")
+    str | None,
+    typer.Option(metavar="TIME", help="Bar length (default: 1s simulated, 1m at alpaca)."),
 ]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the simulated market.")]
 Cash = Annotated[
@@ -84,6 +90,7 @@ def run(
     live: Live = False,
     limits: Limits = None,
     feed: Feed = None,
+    quotes: Quotes = False,
     speed: Speed = None,
     timeframe: Timeframe = None,
     seed: Seed = None,
@@ -103,6 +110,7 @@ def run(
         "live": live,
         "limits": limits,
         "feed": feed,
+        "quotes": quotes or None,
         "speed": speed,
         "timeframe": timeframe,
         "seed": seed,

@@ -42,6 +42,7 @@ class Restrict(NamedTuple):
     """Trade less than usual from now on, for the reason given; the same code again renews it."""
 
     restriction: Restriction
+    by: str = "broker"
 
 
 class Lift(NamedTuple):
@@ -49,6 +50,7 @@ class Lift(NamedTuple):
 
     code: str
     symbol: str | None = None
+    by: str = "broker"
 
 
 class Halt(NamedTuple):

@@ -21,3 +21,24 @@ class Print(NamedTuple):
     def time(self) -> datetime:
         """The instant of the execution, aware UTC."""
         return to_datetime(self.time_ns)
+
+
+class Amendment(NamedTuple):
+    """What became of a print later: it was corrected, or cancelled (`after` is None)."""
+
+    before: Print
+    after: Print | None
+
+    @property
+    def symbol(self) -> str:
+        """The symbol of the print."""
+        return self.before.symbol
+
+
+class MarketStatus(NamedTuple):
+    """Whether a symbol trades at its exchange since an instant, and in words why not."""
+
+    symbol: str
+    time_ns: int
+    is_trading: bool
+    reason: str = ""

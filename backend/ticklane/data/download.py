@@ -48,11 +48,13 @@ async def download(
     """Fetch the missing bars that open from `start_ns` to before `end_ns`.
 
     Every span is written as soon as it is whole, so a download that is broken off goes on where it
-    was. What is not over yet (and two minutes old) is left for the next time. Raises DataError and
+    was. What is not over yet (and two minutes old, or more with
+    a provider whose history comes later) is left for the next time. Raises DataError and
     BrokerError.
     """
     names = list(dict.fromkeys(normal_symbol(symbol) for symbol in symbols))
-    until = min(end_ns, now_ns - _SETTLED - timeframe.ns + 1)
+    settled = _SETTLED + int(getattr(provider, "history_delay_ns", 0))
+    until = min(end_ns, now_ns - settled - timeframe.ns + 1)
     with catalog.writing():
         work = []
         for name in names:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ticklane.core.market import SECOND, Bar, Timeframe
+from ticklane.core.market import MINUTE, SECOND, Bar, Timeframe
+from ticklane.core.prints import Amendment
 
 _PATIENCE_NS = 3 * SECOND // 2  # so long the last part of a bar may be on its way
 _PRINT_PATIENCE_NS = SECOND // 4
+_REMEMBERED_NS = 10 * MINUTE  # a trade that is corrected later leaves its bar as it is
+_MOST_REMEMBERED = 20_000  # trades of a symbol
 
 
 Doubt = Callable[[str, int, int], bool]
@@ -99,20 +103,28 @@ class BarJoiner:
         )
 
 
+Kept = tuple[int, float, float, str]  # instant, price, size and id of a print
+
+
 class PrintJoiner:
     """Makes bars of single prices, trades or the mids of quotes, aligned to 1970.
 
     A bar is made a quarter of a second after its close, or with the first price after that; what
-    comes later still is counted and left out.
+    comes later still is counted and left out. Prints with an id are remembered for a while, so that
+    a correction makes their bar once more.
     """
 
     def __init__(self, timeframe: Timeframe) -> None:
         self._step = timeframe.ns
         self._open: dict[str, list[float]] = {}  # open, high, low, close, volume
         self._begins: dict[str, int] = {}
+        self._kept: dict[str, deque[Kept]] = {}
+        self._forgotten: dict[str, int] = {}  # the instant of the newest that is not remembered
         self.late = 0
 
-    def add(self, symbol: str, time_ns: int, price: float, size: float) -> list[Bar]:
+    def add(
+        self, symbol: str, time_ns: int, price: float, size: float, print_id: str = ""
+    ) -> list[Bar]:
         """Take a price in; returns the bar before, if this one ends it."""
         begin = time_ns // self._step * self._step
         before = self._begins.get(symbol)
@@ -123,6 +135,8 @@ class PrintJoiner:
         if before is not None and begin > before and symbol in self._open:
             found.append(self._made(symbol))
         self._begins[symbol] = begin
+        if print_id:
+            self._keep(symbol, (time_ns, price, size, print_id))
         now = self._open.get(symbol)
         if now is None:
             self._open[symbol] = [price, price, price, price, size]
@@ -131,6 +145,58 @@ class PrintJoiner:
             now[3] = price
             now[4] += size
         return found
+
+    def amend(self, symbol: str, amendment: Amendment) -> tuple[Bar | None, bool]:
+        """Correct or take back a print; returns the finished bar that is different now, and
+        whether the print was remembered."""
+        kept, before, after = self._kept.get(symbol, deque()), amendment.before, amendment.after
+        rows = (n for n in range(len(kept) - 1, -1, -1) if kept[n][1:] == before[2:])
+        row = next(rows, None)
+        if row is None:
+            return None, False
+        time_ns = kept[row][0]
+        if after is None:
+            del kept[row]
+        else:
+            kept[row] = (time_ns, after.price, after.size, after.id)
+        return self._made_again(symbol, kept, time_ns)
+
+    def _made_again(
+        self, symbol: str, kept: Iterable[Kept], time_ns: int
+    ) -> tuple[Bar | None, bool]:
+        begin = time_ns // self._step * self._step
+        if begin <= self._forgotten.get(symbol, -1):
+            return None, False
+        values = self._values_of(kept, begin)
+        if begin == self._begins[symbol] and symbol in self._open:
+            self._reopen(symbol, values)
+            return None, True
+        if values is None:  # nothing was traded: the bar stands as it was told
+            return None, False
+        return Bar(symbol, begin, begin + self._step, *values), True
+
+    def _reopen(self, symbol: str, values: list[float] | None) -> None:
+        if values is None:
+            del self._open[symbol]
+        else:
+            self._open[symbol] = values
+
+    def _values_of(self, kept: Iterable[Kept], begin: int) -> list[float] | None:
+        """What the bar that begins then is made of; None for nothing."""
+        own = [one for one in kept if begin <= one[0] < begin + self._step]
+        if not own:
+            return None
+        prices = [one[1] for one in own]
+        volume = sum(one[2] for one in own)
+        return [prices[0], max(prices), min(prices), prices[-1], volume]
+
+    def _keep(self, symbol: str, one: Kept) -> None:
+        kept = self._kept.get(symbol)
+        if kept is None:
+            kept = self._kept[symbol] = deque()
+        kept.append(one)
+        while kept[0][0] < one[0] - _REMEMBERED_NS or len(kept) > _MOST_REMEMBERED:
+            self._forgotten[symbol] = kept.popleft()[0]
 
     def due(self, now_ns: int) -> list[Bar]:
         """The bars that are over."""

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+from ticklane.clock import SystemClock
 from ticklane.core.errors import ConfigError, DataError
 from ticklane.core.market import DAY, HOUR, MINUTE, SECOND, Bar, Bars, Tick, Timeframe
 from ticklane.core.symbols import is_crypto, normal_symbol
@@ -33,7 +34,8 @@ class LiveFeed:
 
     `calendar` is that of the stocks (None: their hours are not known, so silence tells nothing);
     crypto is always open. `warmup` bars before the start are history. A tick waits `bar_grace`
-    seconds for the bars of symbols whose market is open. Time is read from `clock` and the loop.
+    seconds for the bars of symbols whose market is open. Time is read from `clock` (default: the
+    machine's) and the loop.
     """
 
     def __init__(
@@ -41,8 +43,8 @@ class LiveFeed:
         provider: MarketDataProvider,
         symbols: Sequence[str],
         *,
-        timeframe: Timeframe | str,
-        clock: Clock,
+        timeframe: Timeframe | str = "1m",
+        clock: Clock | None = None,
         calendar: Calendar | None = None,
         warmup: int = 500,
         bar_grace: float = 1.9,  # a schedule of the lane waits 2 s: the bars must be there before
@@ -59,7 +61,8 @@ class LiveFeed:
         self.corrections: deque[Correction] = deque(maxlen=1_000)  # the newest, newest last
         self.counts: Counter[str] = Counter()  # bars by what became of them
         self.last_bar_ns = 0  # close of the newest bar
-        self._provider, self._clock = provider, clock
+        self._provider = provider
+        self._clock: Clock = SystemClock() if clock is None else clock
         self._warmup = warmup
         self._calendars: dict[str, Calendar | None] = {
             name: AlwaysOpen() if is_crypto(name) else calendar for name in names

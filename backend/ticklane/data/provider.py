@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from ticklane.core.market import Bar, Bars, Quote, Timeframe
-from ticklane.core.prints import Print
+from ticklane.core.prints import Amendment, MarketStatus, Print
 
 OnBar = Callable[[Bar], object]
 OnQuote = Callable[[Quote], object]
 OnTrade = Callable[[Print], object]
+OnAmendment = Callable[[Amendment], object]
+OnStatus = Callable[[MarketStatus], object]
 OnState = Callable[[tuple[str, ...], bool, str], object]  # symbols, is it up, why
 
 
@@ -60,13 +62,16 @@ class MarketDataProvider(Protocol):
         on_correction: OnBar | None = None,
         on_quote: OnQuote | None = None,
         on_trade: OnTrade | None = None,
+        on_amendment: OnAmendment | None = None,
+        on_status: OnStatus | None = None,
         on_state: OnState | None = None,
         merge_quotes: bool = False,
     ) -> PriceStream:
         """A subscription to what there is a callback for; bars are of one minute.
 
-        `on_correction` gets a bar that was told before and is different now. With `merge_quotes`
-        only the newest quote of a symbol is told where several came at once.
+        `on_correction` gets a bar that was told before and is different now, `on_amendment` what
+        became of a trade that was told; `on_status` hears of halts, where they are told. With
+        `merge_quotes` only the newest quote of a symbol is told where several came at once.
         """
         ...
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.market import DAY, MINUTE, SECOND, Bar, Quote, Tick
-from ticklane.core.prints import Print
+from ticklane.core.prints import Amendment, MarketStatus, Print
+from ticklane.data.halts import Halts
 from ticklane.data.joining import BarJoiner, PrintJoiner
 from ticklane.data.provider import MarketDataProvider
 from ticklane.data.watched import ONE_MINUTE, WatchedFeed
@@ -66,6 +67,8 @@ class StreamingFeed(WatchedFeed):
         self._quote_heard_ns = 0
         self._connected = asyncio.Event()
         self._doubted: dict[str, int] = {}
+        self._halts = Halts()
+        self.listen = self._halts.listen  # the lane hears of halts
 
     @property
     def _heard_quotes_ns(self) -> int | None:
@@ -90,6 +93,8 @@ class StreamingFeed(WatchedFeed):
             on_correction=self._on_bar if self._source == "bars" else None,
             on_quote=self._on_quote if self._has_quotes or self._source == "quotes" else None,
             on_trade=self._on_trade if self._source == "trades" else None,
+            on_amendment=self._on_amendment if self._source == "trades" else None,
+            on_status=self._on_status,
             on_state=self._on_state,
             merge_quotes=self._source != "quotes",
         )
@@ -126,11 +131,13 @@ class StreamingFeed(WatchedFeed):
             self._up_ns = self._clock.now_ns()
             self._quiet.begin(names, self._clock.now_ns())
             self._connected.set()
+            if self._source == "quotes":  # no trade will tell that a halt ended in between
+                self._halts.forget(names)
             self._want_filled(names)
         else:
             self._up -= names
             self.reconnects += 1
-            _log.warning("stream of %s: %s", self.label, reason)
+            _log.debug("stream of %s: %s", self.label, reason)  # who lost it has warned of it
         self.is_up = len(self._up) == len(self.symbols)
 
     def _own(self, symbols: Iterable[str]) -> set[str]:
@@ -145,6 +152,7 @@ class StreamingFeed(WatchedFeed):
         if self._quiet.hear(name, bar.close_ns):
             self._want_filled((name,))
         self._streamed[name] = max(bar.close_ns, self._streamed.get(name, 0))
+        self._halts.see_trade(name, bar.open_ns)
         self._take_base(bar)
 
     def _take_base(self, bar: Bar) -> None:
@@ -159,7 +167,27 @@ class StreamingFeed(WatchedFeed):
     def _on_trade(self, trade: Print) -> None:
         name = self._names.get(trade.symbol)
         if name is not None and self._prints is not None and trade.price > 0:
-            self._take_print(name, trade.time_ns, trade.price, trade.size)
+            self._halts.see_trade(name, trade.time_ns)
+            self._take_print(name, trade.time_ns, trade.price, trade.size, trade.id)
+
+    def _on_amendment(self, amendment: Amendment) -> None:
+        """A bar that was made of what is different now is corrected, as far as it is remembered."""
+        name = self._names.get(amendment.symbol)
+        after = amendment.after
+        if name is None or self._prints is None or (after is not None and not after.price > 0):
+            return
+        self.counts["amended_trades"] += 1
+        changed, is_known = self._prints.amend(name, amendment)
+        if not is_known:
+            self.counts["unknown_amendments"] += 1
+            _log.warning("a trade of %s was amended that is too old to correct its bar", name)
+        if changed is not None:
+            self._take(changed)
+
+    def _on_status(self, status: MarketStatus) -> None:
+        name = self._names.get(status.symbol)
+        if name is not None:
+            self._halts.hear(name, status)
 
     def _on_quote(self, quote: Quote) -> None:
         """The hot path: the newest of each symbol, whatever came before."""
@@ -181,10 +209,12 @@ class StreamingFeed(WatchedFeed):
                 self.counts["merged_quotes"] += 1
             self._quotes[name] = quote if name == quote.symbol else quote._replace(symbol=name)
 
-    def _take_print(self, name: str, time_ns: int, price: float, size: float) -> None:
+    def _take_print(
+        self, name: str, time_ns: int, price: float, size: float, print_id: str = ""
+    ) -> None:
         assert self._prints is not None
         self._quote_heard_ns = time_ns
-        for bar in self._prints.add(name, time_ns, price, size):
+        for bar in self._prints.add(name, time_ns, price, size, print_id):
             self._take(bar)
 
     # --- ticks ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ _FILL_AGAIN_SECONDS = (0.0, 4.0, 20.0)  # a vendor's history is a little behind 
 _TOGETHER_SECONDS = 0.1  # what is wanted at the same time is fetched at once
 _LOOK_SECONDS = 1.0
 _AUDIT_MINUTES = 5
-_UNSETTLED_NS = 2 * MINUTE  # a vendor's history may lack so much
+_UNSETTLED_NS = 2 * MINUTE  # a vendor's history may lack so much, and its own delay
 _QUIET_QUOTES_NS = 15 * SECOND
 _OLDER_NS = 5 * SECOND
 _BETWEEN_RECONNECTS_NS = 30 * SECOND
@@ -39,6 +39,8 @@ class WatchedFeed(LiveFeed):
         self._up: set[str] = set()  # the symbols whose connection is there
         self._up_ns = 0
         self._streamed: dict[str, int] = {}  # the close of the newest bar the stream told
+        delay_ns = int(getattr(provider, "history_delay_ns", 0))
+        self._unsettled_ns = _UNSETTLED_NS + delay_ns
         self._held_until: float | None = None
         self._to_fill: set[str] = set()
         self._fill_wanted = asyncio.Event()
@@ -72,7 +74,7 @@ class WatchedFeed(LiveFeed):
     def _start_watch(self) -> None:
         """From now on it is looked after."""
         self._quiet.begin(self.symbols, self._clock.now_ns())
-        self._whole_ns = self._clock.now_ns() - _UNSETTLED_NS - self.timeframe.ns
+        self._whole_ns = self._clock.now_ns() - self._unsettled_ns - self.timeframe.ns
         self._want_filled(self.symbols)
         self._start(self._fill_gaps(), "gaps")
         self._start(self._look_after(), "stream watch")
@@ -147,7 +149,7 @@ class WatchedFeed(LiveFeed):
                     untold.setdefault(name, []).append(bar.close_ns)
                 self._take_base(bar)
         if len(names) == len(self.symbols):
-            self._whole_ns = max(self._whole_ns, now_ns - _UNSETTLED_NS)
+            self._whole_ns = max(self._whole_ns, now_ns - self._unsettled_ns)
         self.counts["fetched"] += sum(map(len, untold.values()))
         return untold
 

@@ -176,11 +176,11 @@ class GuardedLane(WatchedLane):
                 restart()
 
     async def _steer(self, command: Restrict | Lift | Halt | Release | Flatten) -> None:
-        """Take what the broker or an operator asks; durable when this returns."""
+        """Take what the broker, the feed or an operator asks; durable when this returns."""
         if isinstance(command, Restrict):
-            self.trading.restrict(command.restriction, "broker")
+            self.trading.restrict(command.restriction, command.by)
         elif isinstance(command, Lift):
-            self.trading.lift(command.code, command.symbol, "broker")
+            self.trading.lift(command.code, command.symbol, command.by)
         elif isinstance(command, Halt):
             self._halt(command.reason, "operator")
         elif isinstance(command, Release):

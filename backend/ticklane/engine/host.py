@@ -163,7 +163,7 @@ class StrategyHost:
                 for indicator in self._indicators.get(symbol, ()):
                     indicator.update(seen)
             if self._missing and self._missing.get(symbol, 0) > 0:
-                self._missing[symbol] -= 1
+                self._missing[symbol] -= isinstance(seen, Bar)  # a quote is no bar of it
                 self._drop_missing()
                 continue
             put_price(self.market_data, symbol, seen)

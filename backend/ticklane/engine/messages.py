@@ -256,6 +256,9 @@ class MessageLoop(GuardedLane):
     async def _pump(self) -> None:
         """Bring the feed's ticks to the inbox; under a simulated clock one after the other."""
         assert self.feed is not None
+        listen = getattr(self.feed, "listen", None)
+        if listen is not None:  # a feed that hears of halts
+            listen(self._inbox.put)
         try:
             async for tick in self.feed.stream(self._after_ns):
                 self._inbox.put(tick)

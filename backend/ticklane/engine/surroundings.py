@@ -50,13 +50,17 @@ class LaneSurroundings(Surroundings):
 
     def session(self, symbol: str, at_ns: int) -> Session | None:
         """The session that is open or comes next; None for a market without a calendar."""
+        calendar = self.calendar(symbol)
+        return None if calendar is None else calendar.session(at_ns)
+
+    def calendar(self, symbol: str) -> Calendar | None:
+        """When the market of a symbol is open, as far as its instrument tells."""
         if symbol not in self._calendars:
             name = self._instrument_of(symbol).calendar
             self._calendars[symbol] = None
             with suppress(ConfigError):  # only the composition root knows names
                 self._calendars[symbol] = self._find_calendar(name)
-        calendar = self._calendars[symbol]
-        return None if calendar is None else calendar.session(at_ns)
+        return self._calendars[symbol]
 
     def daily_volume(self, symbol: str, at_ns: int) -> float | None:
         """The average of the last 20 whole days (UTC) with bars; None before there is one."""

@@ -8,6 +8,7 @@ from ticklane.core.trading_state import Restriction, TradingState
 from ticklane.engine.lane import Lane
 from ticklane.engine.surroundings import FindCalendar, LaneSurroundings
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
+from ticklane.risk.days import Days
 from ticklane.risk.manager import RiskManager, Rule
 from ticklane.risk.rules import DayLoss, FreshData, RejectRun
 from ticklane.risk.trading import TradingStates
@@ -53,6 +54,9 @@ class WatchedLane(Lane):
         self._surroundings = LaneSurroundings(
             self.last, self.feed, self.clock, self.broker.instrument, find_calendar
         )
+        if self._day_loss is not None:
+            symbols = self.feed.symbols if self.feed is not None else ()
+            self._day_loss.days = Days.of_markets(map(self._surroundings.calendar, symbols))
         return RiskManager(
             self.broker.instrument,
             self.broker.allow_short,

@@ -13,11 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.market import DAY, SECOND, Bar, Observation
+from ticklane.core.market import SECOND, Bar, Observation
 from ticklane.core.money import ZERO, exact, plain, to_decimal
 from ticklane.core.order import Order, OrderStatus, OrderType, Refusal, Side
 from ticklane.core.trading_state import Restriction, TradingState
 from ticklane.interfaces import Session
+from ticklane.risk.days import Days
 from ticklane.risk.manager import Rule, Situation
 from ticklane.risk.trading import TradingStates
 
@@ -36,7 +37,7 @@ class Limits:
     orders_per_minute: Decimal | None = Decimal(10)  # of each strategy
     orders_per_minute_total: Decimal | None = Decimal(60)  # more than that sets the kill switch
     repeat_seconds: Decimal | None = Decimal(1)  # same strategy, symbol, side and quantity
-    day_loss_percent: Decimal | None = Decimal(3)  # of equity since midnight UTC: kill switch
+    day_loss_percent: Decimal | None = Decimal(3)  # of equity since midnight: kill switch
     rejects_in_a_row: Decimal | None = Decimal(5)  # then no entries for five minutes
 
     def rules(self) -> tuple[Rule, ...]:
@@ -281,15 +282,18 @@ def _in_last_minute(sent: deque[int] | None, at_ns: int) -> int:
 
 @dataclass(slots=True)
 class DayLoss:
-    """A loss of so many percent of equity since midnight UTC sets the kill switch.
+    """A loss of so many percent of equity since midnight sets the kill switch.
 
-    What is put in or taken out in between is no profit and no loss. The day is measured from the
-    last equity known before it.
+    It is midnight by `days`, which the lane sets to those of its market. What is put in or taken
+    out in between is no profit and no loss. The day is measured from the last equity known before
+    it.
     """
 
     percent: Decimal
     name: str = field(default="day_loss", init=False, repr=False)
-    _day: int = field(default=-1, init=False, repr=False)
+    days: Days = field(default_factory=Days, init=False, repr=False)
+    _begin_ns: int = field(default=0, init=False, repr=False)
+    _end_ns: int = field(default=0, init=False, repr=False)
     _start: Decimal = field(default=ZERO, init=False, repr=False)
     _last: Decimal | None = field(default=None, init=False, repr=False)
     _deposits: Decimal | None = field(default=None, init=False, repr=False)
@@ -315,16 +319,16 @@ class DayLoss:
             self._deposits = deposits
             self._start += moved
             self._last = None if self._last is None else self._last + moved
-        if at_ns // DAY != self._day:
-            self._day = at_ns // DAY
+        if not self._begin_ns <= at_ns < self._end_ns:
+            self._begin_ns, self._end_ns = self.days.around(at_ns)
             self._start = equity if self._last is None else self._last
         self._last = equity
         loss = self._start - equity
         if self._start <= 0 or loss * 100 < self._start * self.percent:
             return None
         sentence = (
-            f"equity fell from {self._start:,.2f} to {equity:,.2f} since midnight UTC, which is "
-            f"{plain(self.percent)} % or more."
+            f"equity fell from {self._start:,.2f} to {equity:,.2f} since midnight {self.days}, "
+            f"which is {plain(self.percent)} % or more."
         )
         if trading is not None:
             _kill(trading, "day_loss", sentence, at_ns)

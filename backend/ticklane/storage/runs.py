@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ticklane.core.market import DAY
+from ticklane.core.market import DAY, HOUR
 from ticklane.core.order import TERMINAL, Order, OrderStatus
 from ticklane.core.trading_state import Restriction
 from ticklane.interfaces import Recovered
@@ -39,6 +39,8 @@ from ticklane.storage.schema import (
 _OPEN = [status.value for status in OrderStatus if status not in TERMINAL]
 _LATELY_NS = 2 * DAY  # so long a venue may still speak of an order that has ended
 _MOST = 20_000
+_QUARTER_NS = HOUR // 4  # every midnight of the world is at one
+_LONGEST_DAY_NS = DAY + HOUR  # the one in which the clocks go back
 
 
 async def begin(
@@ -158,16 +160,18 @@ async def _resume(
 async def _equity_marks(
     connection: AsyncConnection, run: Mapping[str, Any]
 ) -> tuple[tuple[int, Decimal], ...]:
-    """The account before the day of the run's last instant, at its first mark, and at its last."""
+    """The account in the last day and before it: the last mark of each quarter of an hour, so that
+    the one before midnight is there whatever the time zone, and the first of all."""
     last_ns = run["started_ns"] if run["cursor_ns"] is None else run["cursor_ns"]
-    midnight_ns = last_ns // DAY * DAY
-    query = select(equity.c.at_ns, equity.c.equity).where(equity.c.run_id == run["id"]).limit(1)
-    newest, oldest = equity.c.at_ns.desc(), equity.c.at_ns
+    since_ns = (last_ns - _LONGEST_DAY_NS) // _QUARTER_NS * _QUARTER_NS
+    own, at = equity.c.run_id == run["id"], equity.c.at_ns
+    last_ones = select(func.max(at)).where(own, at >= since_ns).group_by(at // _QUARTER_NS)
+    query = select(at, equity.c.equity).where(own)
     found: dict[int, Decimal] = {}
     for part in (
-        query.where(equity.c.at_ns <= midnight_ns).order_by(newest),
-        query.where(equity.c.at_ns > midnight_ns).order_by(oldest),
-        query.order_by(newest),
+        query.where(at < since_ns).order_by(at.desc()).limit(1),
+        query.where(at >= since_ns).order_by(at).limit(1),
+        query.where(at.in_(last_ones)),
     ):
         for row in await _rows(connection, part):
             found[row["at_ns"]] = Decimal(repr(row["equity"]))

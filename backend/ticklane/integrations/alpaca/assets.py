@@ -9,9 +9,8 @@ from ticklane.core.errors import BrokerError
 from ticklane.core.instrument import Instrument
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import read_symbol
-from ticklane.integrations.alpaca.rules import instrument_of
+from ticklane.integrations.alpaca.rules import MANY, instrument_of
 
-_MANY: Final = 60  # symbols: more requests than that would eat up the minute's budget
 _KINDS: Final = ("us_equity", "crypto")
 
 
@@ -24,7 +23,7 @@ class Assets:
 
     async def prepare(self, count: int) -> None:
         """So many will be asked for: many are read in one list; raises Unread."""
-        for kind in _KINDS if count > _MANY else ():
+        for kind in _KINDS if count > MANY else ():
             rows = await self._api.read("/assets", {"asset_class": kind, "status": "active"})
             self._listed |= {read_symbol(row.get("symbol")): row for row in rows}
 

@@ -40,6 +40,11 @@ class AlpacaMarketData:
         """What stands beside these prices."""
         return self.stocks.name
 
+    @property
+    def history_delay_ns(self) -> int:
+        """How much later than its close a bar of a stock is in the history."""
+        return self.stocks.history_delay_ns
+
     async def bars(self, symbol: str, timeframe: Timeframe, start_ns: int, end_ns: int) -> Bars:
         """The bars that open at or after `start_ns` and close by `end_ns`."""
         return await self._source(symbol).bars(symbol, timeframe, start_ns, end_ns)

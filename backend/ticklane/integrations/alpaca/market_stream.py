@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 from ticklane.clock import SystemClock
 from ticklane.core.errors import ConfigError, DataError
 from ticklane.core.market import MINUTE, SECOND, Bar, Quote
-from ticklane.core.prints import Print
+from ticklane.core.prints import Amendment, MarketStatus, Print
 from ticklane.core.secret import Secret
 from ticklane.core.symbols import normal_symbol
 from ticklane.integrations.alpaca.wire import to_instant
@@ -38,7 +38,10 @@ _FINAL = {
     409: 'this account has no subscription for these prices of Alpaca; take data_feed = "iex".',
     410: "Alpaca does not stream this kind of prices here; take bars.",
 }
+_NOT_OFFERED = (400, 405, 409, 410)  # what a subscription to halts may be answered with
 _TAKEN = 406
+_HALTED = frozenset("2HP")  # halts and pauses; the codes of tapes A and B, and of C
+_TRADING = frozenset("3T")
 _LOST = "the connection was lost"
 
 
@@ -89,6 +92,8 @@ class MarketStream:
         on_correction: Callable[[Bar], object] | None = None,
         on_quote: Callable[[Quote], object] | None = None,
         on_trade: Callable[[Print], object] | None = None,
+        on_amendment: Callable[[Amendment], object] | None = None,
+        on_status: Callable[[MarketStatus], object] | None = None,
         on_state: Callable[[tuple[str, ...], bool, str], object] | None = None,
         merge_quotes: bool = False,
         clock: Clock | None = None,
@@ -102,9 +107,11 @@ class MarketStream:
         self.last_error = ""
         self.heard_ns = 0  # when a message came last
         self.unreadable = 0  # messages without sense
+        self.tells_halts = True  # as far as is known
         self._address = address
         self._on_bar, self._on_correction = on_bar, on_correction
         self._on_quote, self._on_trade, self._on_state = on_quote, on_trade, on_state
+        self._on_amendment, self._on_status = on_amendment, on_status
         self._merge_quotes = merge_quotes
         self._clock, self._sleep, self._chance = clock or SystemClock(), sleep, chance
         self._connect = connect or _connect
@@ -201,12 +208,28 @@ class MarketStream:
         await socket.send(msgpack.packb({"action": "auth", **keys}))
         await _expect(socket, "success", "authenticated")
         wanted = [name for name, callback in self._channels.items() if callback is not None]
-        rest: list[Any] = []
+        rest = await self._ask_for_statuses(socket)
         for first in range(0, len(self.symbols), _SYMBOLS_AT_ONCE):
             part = list(self.symbols[first : first + _SYMBOLS_AT_ONCE])
             asked = {"action": "subscribe", **dict.fromkeys(wanted, part)}
             await socket.send(msgpack.packb(asked))
             rest += await _expect(socket, "subscription")
+        return rest
+
+    async def _ask_for_statuses(self, socket: Socket) -> list[Any]:
+        """Halts as well, where they are told; prices come without them, too."""
+        rest: list[Any] = []
+        wanted = self.symbols if self._on_status is not None and self.tells_halts else ()
+        try:
+            for first in range(0, len(wanted), _SYMBOLS_AT_ONCE):
+                part = list(wanted[first : first + _SYMBOLS_AT_ONCE])
+                await socket.send(msgpack.packb({"action": "subscribe", "statuses": part}))
+                rest += await _expect(socket, "subscription")
+        except Refused as error:
+            if error.code not in _NOT_OFFERED:
+                raise
+            self.tells_halts = False  # the next connection does not ask for them
+            _log.info("stream %s tells no halts: %s", self._address.url, error)
         return rest
 
     async def _read(self, socket: Socket) -> None:
@@ -242,6 +265,10 @@ class MarketStream:
             self._hand(self._on_correction, self._bar, message)
         elif kind == "t":
             self._hand(self._on_trade, self._print, message)
+        elif kind == "s":
+            self._hand(self._on_status, self._status, message)
+        elif kind in ("c", "x"):
+            self._hand(self._on_amendment, self._amendment, message)
         elif kind == "error":
             raise Refused(int(message.get("code", 0)), str(message.get("msg", "")))
 
@@ -256,7 +283,8 @@ class MarketStream:
         except (KeyError, TypeError, ValueError, ConfigError):
             self.unreadable += 1
             return
-        callback(told)
+        if told is not None:
+            callback(told)
 
     def _name(self, symbol: str) -> str:
         name = self._names.get(symbol)
@@ -283,6 +311,23 @@ class MarketStream:
         price, size = float(m["p"]), float(m["s"])
         return Print(self._name(m["S"]), to_instant(m["t"]), price, size, str(m.get("i", "")))
 
+    def _amendment(self, m: Any) -> Amendment:
+        """A correction names both trades, a cancel one; the instant is that of the news."""
+        name, at = self._name(m["S"]), to_instant(m["t"])
+        if m["T"] == "x":
+            return Amendment(Print(name, at, float(m["p"]), float(m["s"]), str(m["i"])), None)
+        before = Print(name, at, float(m["op"]), float(m["os"]), str(m["oi"]))
+        return Amendment(before, Print(name, at, float(m["cp"]), float(m["cs"]), str(m["ci"])))
+
+    def _status(self, m: Any) -> MarketStatus | None:
+        """Halts, pauses and their end; None for a status that says nothing about that."""
+        code = str(m["sc"])
+        if code not in _HALTED and code not in _TRADING:
+            return None
+        words = str(m.get("rm") or m.get("sm") or "no reason was given").strip()
+        is_trading = code in _TRADING
+        return MarketStatus(self._name(m["S"]), to_instant(m["t"]), is_trading, words)
+
     # --- around it -------------------------------------------------------------------------------
 
     def _wait(self, code: int, attempt: int) -> float:
@@ -307,14 +352,16 @@ def _messages(frame: Any) -> list[Any]:
 
 
 async def _expect(socket: Socket, kind: str, said: str | None = None) -> list[Any]:
-    """Wait for one control message; returns what else came in its frame. Raises Refused."""
+    """Wait for one control message; returns what else came meanwhile. Raises Refused."""
+    others: list[Any] = []
     while True:
         messages = _messages(await socket.recv())
         for number, message in enumerate(messages):
             if message.get("T") == "error":
                 raise Refused(int(message.get("code", 0)), str(message.get("msg", "")))
             if message.get("T") == kind and said in (None, message.get("msg")):
-                return list(messages[number + 1 :])
+                return [*others, *messages[number + 1 :]]
+            others.append(message)
 
 
 async def _connect(url: str) -> Socket:

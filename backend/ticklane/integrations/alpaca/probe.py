@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,8 @@ from urllib.parse import quote
 from ticklane.core.errors import BrokerError
 from ticklane.core.symbols import is_crypto
 from ticklane.integrations.alpaca.account import AlpacaAccount
+from ticklane.integrations.alpaca.convert import read_symbol
+from ticklane.integrations.alpaca.rules import MANY
 
 SECONDS: Final = 5.0  # to connect, and again to answer
 SKEW_SECONDS: Final = 2.0  # beyond it no entries are made: orders.md
@@ -75,6 +77,21 @@ class Probe:
         if reply.status == 404:
             raise BrokerError(f"Alpaca does not know the symbol {symbol}; check how it is written.")
         return self._checked(reply)
+
+    def assets(self, symbols: Sequence[str]) -> list[dict[str, Any]]:
+        """The same of several symbols; many are read in one list, for the rate's sake."""
+        listed: dict[str, dict[str, Any]] = {}
+        if len(symbols) > MANY:
+            for is_coin in {is_crypto(symbol) for symbol in symbols}:
+                listed |= self._listed("crypto" if is_coin else "us_equity")
+        return [listed.get(symbol) or self.asset(symbol) for symbol in symbols]
+
+    def _listed(self, kind: str) -> dict[str, dict[str, Any]]:
+        query = {"asset_class": kind, "status": "active"}
+        reply = self._get(self.account.url, "/v2/assets", query)
+        if reply.status != 200 or not isinstance(reply.body, list):
+            raise BrokerError(why_refused(reply.status, reply.message, self.account))
+        return {read_symbol(row.get("symbol")): row for row in reply.body}
 
     def complaint(self, symbol: str) -> str | None:
         """Why a symbol cannot be traded; None when it can."""

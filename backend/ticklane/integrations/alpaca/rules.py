@@ -16,6 +16,7 @@ _FRACTION_LOT: Final = Decimal("0.000000001")
 _SECOND: Final = 1_000_000_000
 _DAY_OR_GTC: Final = frozenset({TimeInForce.DAY, TimeInForce.GTC})
 STOCK_CALENDAR: Final = "XNYS"
+MANY: Final = 60  # symbols: more requests than that would eat up the minute's budget
 
 
 def instrument_of(asset: Mapping[str, Any]) -> Instrument:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from ticklane.core.errors import ConfigError, DataError
-from ticklane.core.market import DAY, Bars, Quote, Timeframe
+from ticklane.core.market import DAY, MINUTE, SECOND, Bars, Quote, Timeframe
 from ticklane.core.prints import Print
 from ticklane.core.resample import joined
 from ticklane.core.symbols import is_crypto, normal_symbol
@@ -25,6 +25,8 @@ from ticklane.interfaces import Calendar
 Adjustment = Literal["raw", "split", "dividend", "all"]
 ADJUSTMENTS = ("raw", "split", "dividend", "all")
 FEEDS = ("iex", "sip", "delayed_sip")
+_DELAYED = "delayed_sip"
+_DELAY_NS = 15 * MINUTE + 5 * SECOND  # clocks may differ a little
 _PAGE = 10_000
 _AT_ONCE = 100  # symbols in one request
 Found = TypeVar("Found")
@@ -66,6 +68,11 @@ class AlpacaStockData:
         """What stands beside these prices."""
         return f"ALPACA {self.feed.upper()}"
 
+    @property
+    def history_delay_ns(self) -> int:
+        """How much later than its close a bar is in the history at the latest."""
+        return _DELAY_NS if self.feed == _DELAYED else 0
+
     # --- history -------------------------------------------------------------------------------
 
     async def bars(self, symbol: str, timeframe: Timeframe, start_ns: int, end_ns: int) -> Bars:
@@ -85,8 +92,9 @@ class AlpacaStockData:
         wire, step = wire_timeframe(timeframe)
         if step != timeframe:  # whole ones only
             start_ns = -(-start_ns // timeframe.ns) * timeframe.ns
+        end_ns = self._recorded_until(end_ns)
         rows: dict[str, list[Any]] = {name: [] for name in names}
-        for first in range(0, len(names), _AT_ONCE):
+        for first in range(0, len(names) if start_ns < end_ns else 0, _AT_ONCE):
             part = names[first : first + _AT_ONCE]
             asked = {**self._span(part, start_ns, end_ns), "timeframe": wire, **self._terms()}
             await self._pages(f"{self._folder}/bars", "bars", asked, rows)
@@ -100,8 +108,11 @@ class AlpacaStockData:
         """The trades on the tape at or after `start_ns` and before `end_ns`."""
         name = self._own(symbol)
         rows: dict[str, list[Any]] = {name: []}
-        asked = {**self._span([name], start_ns, end_ns), **self._terms(of_bars=False)}
-        await self._pages(f"{self._folder}/trades", "trades", asked, rows)
+        end_ns = self._recorded_until(end_ns)
+        if start_ns < end_ns:
+            terms = {key: one for key, one in self._terms().items() if key != "adjustment"}
+            asked = {**self._span([name], start_ns, end_ns), **terms}
+            await self._pages(f"{self._folder}/trades", "trades", asked, rows)
         return [print_of(name, row) for row in rows[name]]
 
     # --- newest ----------------------------------------------------------------------------------
@@ -144,8 +155,18 @@ class AlpacaStockData:
             raise DataError(f"symbol is {symbol!r}, which is no stock; ask AlpacaCryptoData.")
         return name
 
-    def _terms(self, *, of_bars: bool = True) -> dict[str, Any]:
-        return {"feed": self.feed, **({"adjustment": self.adjustment} if of_bars else {})}
+    def _terms(self) -> dict[str, Any]:
+        """Of history: it has no delayed feed, but the SIP's is free once it is old enough."""
+        feed = "sip" if self.feed == _DELAYED else self.feed
+        return {"feed": feed, "adjustment": self.adjustment}
+
+    def _latest_terms(self) -> dict[str, Any]:
+        return {"feed": self.feed}
+
+    def _recorded_until(self, end_ns: int) -> int:
+        """How far history goes for this feed."""
+        delay_ns = self.history_delay_ns
+        return min(end_ns, self._requests.now_ns() - delay_ns) if delay_ns else end_ns
 
     def _address(self) -> Address:
         account = self._account
@@ -182,7 +203,7 @@ class AlpacaStockData:
         found: dict[str, Any] = {}
         for first in range(0, len(names), _AT_ONCE):
             part = ",".join(names[first : first + _AT_ONCE])
-            asked = {"symbols": part, **self._terms(of_bars=False)}
+            asked = {"symbols": part, **self._latest_terms()}
             answer = (await self._requests.get(self._latest_path(what), asked)).get(what) or {}
             found.update({normal_symbol(name): row for name, row in answer.items() if row})
         return found

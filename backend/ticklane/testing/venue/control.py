@@ -13,6 +13,7 @@ from ticklane.testing.venue.exchange import Exchange
 from ticklane.testing.venue.flags import ceiling_of
 from ticklane.testing.venue.holdings import Holding
 from ticklane.testing.venue.listed import ListedOrder
+from ticklane.testing.venue.notices import Cancellation, Correction, Status
 
 _SWITCHES = ("is_matching", "is_accepting", "is_cancelling", "is_replacing")
 
@@ -38,6 +39,30 @@ class Control:
     def bar(self, bar: Bar) -> None:
         """Show a bar."""
         self.market.push(bar)
+
+    def status(self, symbol: str, code: str, reason: str = "") -> None:
+        """Tell a trading status: H a halt, P a pause, T trading goes on (2 and 3 on tape A and B).
+
+        It is told only: what orders do at this venue does not change by it.
+        """
+        now, name = self.market.now_ns(), self.exchange.normal(symbol)
+        self.market.announce("statuses", Status(name, now, str(code), str(reason)))
+
+    def correct_trade(
+        self, symbol: str, price: float, size: float | None = None, trade: int | None = None
+    ) -> None:
+        """Correct a trade that was printed, the newest of the symbol or that of an id."""
+        now, name = self.market.now_ns(), self.exchange.normal(symbol)
+        before = self.market.take_back(name, trade)
+        new_size = before.size if size is None else float(size)
+        after = self.market.put_back(before._replace(price=float(price), size=new_size))
+        self.market.announce("corrections", Correction(name, now, before, after))
+
+    def cancel_trade(self, symbol: str, trade: int | None = None) -> None:
+        """Take a trade back that was printed, the newest of the symbol or that of an id."""
+        now, name = self.market.now_ns(), self.exchange.normal(symbol)
+        before = self.market.take_back(name, trade)
+        self.market.announce("cancelErrors", Cancellation(name, now, before))
 
     def set_time(self, time_ns: int) -> None:
         """Put the venue's clock there; it stands still until it is moved."""

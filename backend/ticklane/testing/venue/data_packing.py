@@ -12,6 +12,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from ticklane.core.market import SECOND, Quote
 from ticklane.testing.venue.data_rows import Row, bar_row, book_row, is_crypto, quote_row, trade_row
+from ticklane.testing.venue.notices import cancellation_row, correction_row, status_row
 
 _LETTER = {
     "bars": "b",
@@ -20,11 +21,17 @@ _LETTER = {
     "quotes": "q",
     "trades": "t",
     "orderbooks": "o",
+    "statuses": "s",
+    "corrections": "c",
+    "cancelErrors": "x",
 }
 _ROW: dict[str, Callable[..., Row]] = {
     "quotes": quote_row,
     "trades": trade_row,
     "orderbooks": book_row,
+    "statuses": status_row,
+    "corrections": correction_row,
+    "cancelErrors": cancellation_row,
 }
 _PER_FRAME = 500  # messages: far below the megabyte that clients take
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.market import MINUTE, SECOND, Bar, Bars, Observation, Quote, Tick
@@ -32,8 +32,17 @@ class Trade(NamedTuple):
 
 
 Event = Bar | Quote | Trade
-Channel = Literal["bars", "updatedBars", "dailyBars", "quotes", "trades"]
-CHANNELS: tuple[Channel, ...] = ("bars", "updatedBars", "dailyBars", "quotes", "trades")
+Channel = Literal[
+    "bars",
+    "updatedBars",
+    "dailyBars",
+    "quotes",
+    "trades",
+    "statuses",
+    "corrections",
+    "cancelErrors",
+]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 
 class Market:
@@ -170,6 +179,27 @@ class Market:
         now, price, size = self.now_ns(), float(price), float(size)
         self.push(self._quote_around(symbol, now, price, size), Trade(symbol, now, price, size))
 
+    def announce(self, channel: Channel, notice: Any) -> None:
+        """Tell a halt, or what became of a trade; it moves no price."""
+        self._shout(channel, notice)
+
+    def take_back(self, symbol: str, trade_id: int | None = None) -> Trade:
+        """Forget a trade, without an id the newest of its symbol. Raises ConfigError."""
+        past = (one for one in reversed(self._past_trades) if one.symbol == symbol)
+        found = next((one for one in past if trade_id in (None, one.id)), None)
+        if found is None:
+            which = "" if trade_id is None else f" {trade_id}"
+            raise ConfigError(f"the venue has printed no trade{which} of {symbol}.")
+        self._past_trades.remove(found)
+        return found
+
+    def put_back(self, trade: Trade) -> Trade:
+        """Remember another trade instead, under an id of its own."""
+        self._trade_count += 1
+        trade = trade._replace(id=self._trade_count)
+        self._past_trades.append(trade)
+        return trade
+
     def push(self, *events: Event) -> None:
         """Take events of one instant, oldest first: remember them and tell whoever listens.
 
@@ -272,7 +302,7 @@ class Market:
     def _day_so_far(self, symbol: str, start_ns: int) -> Bar | None:
         return next(iter(self.bars(symbol, "1Day", start_ns, start_ns).rows()), None)
 
-    def _shout(self, channel: Channel, event: Event) -> None:
+    def _shout(self, channel: Channel, event: Any) -> None:
         for callback in self._watchers[channel]:
             callback(event)
 

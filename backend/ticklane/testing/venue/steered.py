@@ -98,6 +98,20 @@ class Steered:
         """Show a bar."""
         self.do(lambda: self.control.bar(bar))
 
+    def status(self, symbol: str, code: str, reason: str = "") -> None:
+        """Tell a trading status, such as H (halt), P (pause) and T (trading goes on)."""
+        self.do(lambda: self.control.status(symbol, code, reason))
+
+    def correct_trade(
+        self, symbol: str, price: float, size: float | None = None, trade: int | None = None
+    ) -> None:
+        """Correct a trade that was printed, by default the newest."""
+        self.do(lambda: self.control.correct_trade(symbol, price, size, trade))
+
+    def cancel_trade(self, symbol: str, trade: int | None = None) -> None:
+        """Take a trade back that was printed, by default the newest."""
+        self.do(lambda: self.control.cancel_trade(symbol, trade))
+
     def set_time(self, time_ns: int) -> None:
         """Put the venue's clock there; it stands still until it is moved."""
         self.do(lambda: self.control.set_time(time_ns))
