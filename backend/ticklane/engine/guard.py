@@ -262,7 +262,7 @@ class GuardedLane(RememberingLane):
         if self._rejects is not None:
             self._rejects.pass_time(self._present_ns(), self.trading)
         await self._take_strays()
-        self._forget_old()
+        await self._forget_old()
         await self._go_on_clearing()
 
     async def _go_on_clearing(self) -> None:

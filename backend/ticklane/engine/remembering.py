@@ -105,7 +105,7 @@ class RememberingLane(WatchedLane):
 
     # --- forgetting ----------------------------------------------------------------------------
 
-    def _forget_old(self) -> None:
+    async def _forget_old(self) -> None:
         """Now and then: let go of what is long over, or of the oldest when there is too much."""
         desk, now_ns = self.desk, self._present_ns()
         if desk is None or self.storage is None:
@@ -114,6 +114,7 @@ class RememberingLane(WatchedLane):
         if now_ns < self._next_look_ns - (_LOOK_NS - _BUSY_LOOK_NS if is_busy else 0):
             return
         self._next_look_ns = now_ns + _LOOK_NS
+        await self._flush()  # what is forgotten is to be found whole
         for family in self._dispensable(desk.orders.values(), now_ns):
             if self.broker.forget(family):
                 for one in family:

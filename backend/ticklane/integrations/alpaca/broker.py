@@ -46,6 +46,7 @@ from ticklane.interfaces import BrokerInterface, Clock, Recovered
 _log = logging.getLogger("ticklane.alpaca")
 _READY_SECONDS: Final = 30.0
 _MARKS: Final = "alpaca"
+_READ_BACK_NS: Final = 2 * DAY  # more than what is read again when it is not known what was missed
 
 
 class AlpacaBroker(BrokerInterface):
@@ -209,9 +210,10 @@ class AlpacaBroker(BrokerInterface):
         try:
             return self._instruments[symbol]
         except KeyError:
-            raise BrokerError(
+            words = (
                 f"symbol {symbol} was not looked up at Alpaca; add it to the symbols of the run."
-            ) from None
+            )
+            raise BrokerError(words) from None
 
     # --- a run begins or goes on -------------------------------------------------------------
 
@@ -293,8 +295,8 @@ class AlpacaBroker(BrokerInterface):
                 return
 
     def forget(self, family: Sequence[Order]) -> bool:
-        """Let go of orders that are over since longer than activities are read back."""
-        return self._strangers.forget(family, self._reconciler.since_ns - 2 * DAY)
+        """Let go of orders that are over since longer than anything is read back."""
+        return self._strangers.forget(family, self._reconciler.since_ns - _READ_BACK_NS)
 
     def cancel_orphans(self) -> None:
         """Cancel open orders of ours, by their ids, that this run does not know."""
