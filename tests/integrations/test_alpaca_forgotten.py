@@ -9,7 +9,7 @@ from test_alpaca_run import Life
 from lane_builders import a_strategy
 from ticklane.core.market import DAY
 from ticklane.engine import remembering
-from ticklane.integrations.alpaca import broker
+from ticklane.integrations.alpaca import strangers
 from ticklane.storage import runs
 from ticklane.storage.reader import Reader
 
@@ -81,7 +81,7 @@ class Trading(Life):
 def soon(monkeypatch):
     """What is over is long over."""
     monkeypatch.setattr(remembering, "_KEPT_NS", 0)
-    monkeypatch.setattr(broker, "_READ_BACK_NS", -2 * DAY)
+    monkeypatch.setattr(strangers, "_READ_BACK_NS", -2 * DAY)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from ticklane.core.crash import crash_point
 from ticklane.core.errors import BrokerError, ConfigError
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.instrument import Instrument
-from ticklane.core.market import DAY
 from ticklane.core.money import to_decimal
 from ticklane.core.order import Order, OrderUpdate
 from ticklane.core.symbols import normal_symbol
@@ -46,7 +45,6 @@ from ticklane.interfaces import BrokerInterface, Clock, Recovered
 _log = logging.getLogger("ticklane.alpaca")
 _READY_SECONDS: Final = 30.0
 _MARKS: Final = "alpaca"
-_READ_BACK_NS: Final = 2 * DAY  # more than what is read again when it is not known what was missed
 
 
 class AlpacaBroker(BrokerInterface):
@@ -55,9 +53,8 @@ class AlpacaBroker(BrokerInterface):
     `symbols` are looked up in `open`; the runner adds those of its feed. `cash` is what the run
     may use (None: all that the account has when the run begins). `extended_hours` sends day limit
     orders for the extended sessions too; `rearm_protection` puts exits up again that ended with
-    the day of their entry. `clock`, `requests`, `stream` and `jitter` are for tests
-    and simulations; everything waits by the event loop's time only. `claim` keeps other daemons of
-    this machine from the account.
+    the day of their entry. `claim` keeps other daemons of this machine from the account. The rest
+    is for tests and simulations; everything waits by the event loop's time only.
     """
 
     name: ClassVar[str] = "alpaca"
@@ -295,8 +292,9 @@ class AlpacaBroker(BrokerInterface):
                 return
 
     def forget(self, family: Sequence[Order]) -> bool:
-        """Let go of orders that are over since longer than anything is read back."""
-        return self._strangers.forget(family, self._reconciler.since_ns - _READ_BACK_NS)
+        """Let go of orders that are long over, while nothing is under way."""
+        since_ns = self._reconciler.since_ns
+        return not self._sender.waiting and self._strangers.forget(family, since_ns)
 
     def cancel_orphans(self) -> None:
         """Cancel open orders of ours, by their ids, that this run does not know."""

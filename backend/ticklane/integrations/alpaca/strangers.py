@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from ticklane.core.errors import TicklaneError
+from ticklane.core.market import DAY
 from ticklane.core.order import Order
 from ticklane.core.recalled import Recall, Recalled, Sought, nothing_known
 from ticklane.integrations.alpaca.api import Api, Unread
@@ -20,6 +21,7 @@ from ticklane.integrations.alpaca.teller import Teller
 from ticklane.integrations.alpaca.tracks import Track, Tracks
 
 _MOST: Final = 5_000  # so many of each kind are remembered, the newest ones
+_READ_BACK_NS: Final = 2 * DAY  # more than is read again before the instant up to which all is read
 
 
 class Strangers:
@@ -104,9 +106,10 @@ class Strangers:
         finally:
             self._sought.discard(seen.id)
 
-    def forget(self, family: Sequence[Order], before_ns: int) -> bool:
-        """Let go of an entry and its exits, if all are over since before then."""
-        if not self._tracks.forget(family, before_ns):
+    def forget(self, family: Sequence[Order], since_ns: int) -> bool:
+        """Let go of an entry and its exits, if they were over long before this instant, up to
+        which all that has happened in the account is known."""
+        if not self._tracks.forget(family, since_ns - _READ_BACK_NS):
             return False
         for one in family:
             self._unknown.pop(one.broker_order_id or "", None)  # from now on the database does
