@@ -69,9 +69,8 @@ class Strangers:
         if broker_id in self._unknown:
             return None
         is_named = bool(self._tracks.prefix) and client_id.startswith(self._tracks.prefix)
-        sought = Sought("", client_id, "") if is_named else Sought("", "", broker_id)
-        try:
-            found = await self.ask(sought)
+        try:  # by both: exits that were put up again have a client order id that is in no row
+            found = await self.ask(Sought("", client_id if is_named else "", broker_id))
         except TicklaneError as error:
             raise Unread("the database", Reply(None, error=str(error))) from None
         if found is None:
