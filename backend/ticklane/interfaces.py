@@ -17,6 +17,7 @@ from ticklane.core.instrument import Instrument
 from ticklane.core.market import Bars, MarketData, Tick, Timeframe
 from ticklane.core.order import Fill, Order, OrderEvent, OrderUpdate
 from ticklane.core.portfolio import BookView
+from ticklane.core.recalled import Recall, Recalled, Sought, nothing_known
 from ticklane.core.signal import Signal, Wish, read_intent
 from ticklane.core.trading_state import Restriction
 from ticklane.strategy_config import read_strategy_config
@@ -122,6 +123,10 @@ class Storage(Protocol):
         """Write the events in one transaction; durable when this returns."""
         ...
 
+    async def recall(self, run_id: str, sought: Sought) -> Recalled | None:
+        """An order of the run with its entry or exits and their fills; None where there is none."""
+        ...
+
     async def close(self) -> None:
         """Let go of the database."""
         ...
@@ -156,6 +161,7 @@ class BrokerInterface(ABC):
     watches: Any = True  # truthy while `observe` has something to look for
     is_remote: ClassVar[bool] = False  # its venue is another program: orders can be late or lost
     put: Callable[..., None] = staticmethod(_nowhere)  # what comes by itself goes there
+    recall: Recall = staticmethod(nothing_known)  # finds an order that was forgotten
 
     def attach(self, put: Callable[..., None], symbols: Iterable[str] = ()) -> None:
         """Hear where messages go that come by themselves, and what is traded; before `open`."""
@@ -186,6 +192,10 @@ class BrokerInterface(ABC):
         """Cancel every open order of ours at the venue, at once and from another thread: for a
         kill switch while a strategy holds up the lane. Returns how many; None: it cannot."""
         return None
+
+    def forget(self, family: Sequence[Order]) -> bool:
+        """Let go of an entry and its exits, long over; False while some of it is needed still."""
+        return True
 
     def status(self) -> dict[str, Any]:
         """How the way to the venue is, as JSON values; empty where there is none."""
@@ -226,13 +236,6 @@ class BrokerInterface(ABC):
     def marks(self) -> dict[str, Any] | None:
         """What a simulated venue must find again after a crash; None when nothing changed."""
         return None
-
-
-def in_words(value: Any) -> str:
-    """A value as text that is the same in every process."""
-    by_address: Any = object.__repr__
-    kind = type(value)
-    return kind.__qualname__ if kind.__repr__ is by_address else repr(value)
 
 
 class StrategyServices(Protocol):

@@ -14,7 +14,8 @@ from ticklane.core.instrument import Instrument
 from ticklane.core.market import Tick
 from ticklane.core.money import to_decimal
 from ticklane.core.order import Order, OrderStatus, OrderUpdate
-from ticklane.interfaces import BrokerInterface, Calendar, Recovered, in_words
+from ticklane.core.words import in_words
+from ticklane.interfaces import BrokerInterface, Calendar, Recovered
 
 _AT_VENUE = (OrderStatus.ACKED, OrderStatus.PARTIAL)
 

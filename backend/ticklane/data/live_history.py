@@ -81,11 +81,12 @@ class BarHistory:
 
     def _make_room(self) -> int:
         """Let go of the oldest where there are plenty; returns of how many."""
-        dropped = self._count - self._keep if self._count >= 2 * self._keep else 0
+        most = self._keep + self._keep // 4
+        dropped = self._count - self._keep if self._count >= most else 0
         kept = self._count - dropped
         grown = []
         for name, column in zip(COLUMNS, self._columns, strict=True):
-            room = _empty(name, max(_FIRST_ROOM, 2 * min(kept, self._keep)))
+            room = _empty(name, max(_FIRST_ROOM, min(2 * kept, most)))
             room[:kept] = column[dropped : self._count]
             grown.append(room)
         self._columns, self._count = tuple(grown), kept

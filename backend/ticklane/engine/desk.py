@@ -71,6 +71,7 @@ class Desk:
         self.fill_listeners: set[str] = set()
         self.order_listeners: set[str] = set()
         self.on_decision: Decided | None = None
+        self.on_stray: Callable[[OrderUpdate], None] | None = None  # told of an unknown order
         self.valid_until: Callable[[str, int], int] | None = None  # to send an entry, or again
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
         self._flips = Flips(self)
@@ -218,6 +219,8 @@ class Desk:
 
     def _change(self, strategy: str, wish: Cancelling | Replacing, at_ns: int) -> None:
         order = self.orders.get(getattr(wish.order, "id", ""))
+        if order is None and isinstance(wish.order, Order) and not wish.order.is_open:
+            order = wish.order  # over and forgotten
         if order is None or order.strategy != strategy:
             self._refuse_malformed(strategy, wish, "the order is not one of this strategy.", at_ns)
         elif not order.is_open:
@@ -278,6 +281,8 @@ class Desk:
         order_id, status, at_ns, fill, reason, broker_order_id, quantity = update
         order = self.orders.get(order_id)
         if order is None:
+            if self.on_stray is not None:
+                self.on_stray(update)
             return
         before, evidence = order.status, ""
         if broker_order_id is not None:

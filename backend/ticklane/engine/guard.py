@@ -11,7 +11,7 @@ from ticklane.core.events import RestrictionChanged
 from ticklane.core.order import Order
 from ticklane.core.signal import Intent, Signal
 from ticklane.core.trading_state import Restriction, TradingState
-from ticklane.engine.watch import WatchedLane
+from ticklane.engine.remembering import RememberingLane
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Recovered, Storage
 
 _log = logging.getLogger("ticklane.trading")
@@ -39,7 +39,7 @@ class HaltSign(Protocol):
         ...
 
 
-class GuardedLane(WatchedLane):
+class GuardedLane(RememberingLane):
     """A lane that obeys its trading states.
 
     A kill switch cancels our orders at once, in a replay too; the patrol of a running daemon goes
@@ -261,6 +261,8 @@ class GuardedLane(WatchedLane):
             self._watch_prices(self._fresh_data)
         if self._rejects is not None:
             self._rejects.pass_time(self._present_ns(), self.trading)
+        await self._take_strays()
+        await self._forget_old()
         await self._go_on_clearing()
 
     async def _go_on_clearing(self) -> None:

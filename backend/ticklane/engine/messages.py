@@ -212,6 +212,8 @@ class MessageLoop(GuardedLane):
             await self._walk((message,))
         elif isinstance(message, OrderUpdate):
             await self._take_updates([message])
+            if self._strays:
+                await self._take_strays()
             await self._settle()
         elif isinstance(message, Wake):
             await self._take_wake(message.time_ns)

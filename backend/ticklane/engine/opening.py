@@ -11,9 +11,10 @@ from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.money import CASH_STEP
+from ticklane.core.words import in_words
 from ticklane.engine.desk import Desk
 from ticklane.engine.host import StrategyHost
-from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface, in_words
+from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface
 
 
 def run_config(

@@ -17,6 +17,7 @@ from ticklane.core.market import put_prices
 from ticklane.core.money import to_decimal
 from ticklane.core.order import OrderType, OrderUpdate
 from ticklane.core.portfolio import BookView
+from ticklane.core.words import in_words
 from ticklane.engine import opening
 from ticklane.engine.collector import resting_collector
 from ticklane.engine.desk import Desk
@@ -36,7 +37,6 @@ from ticklane.interfaces import (
     Storage,
     StrategyInterface,
     check_strategy,
-    in_words,
 )
 from ticklane.risk.manager import Rule
 from ticklane.risk.sizing import Sizing, read_sizing
@@ -236,6 +236,7 @@ class StrategyRunner(MessageLoop):
                 self.desk.take(message)
             else:
                 await self._process(message)
+        await self._take_strays()
 
     async def _begin_run(self, feed: Feed) -> Recovered:
         if self.storage is None:
@@ -257,6 +258,7 @@ class StrategyRunner(MessageLoop):
             self.portfolio, maker, risk, sizing=self._sizing, tape=self._tape, last=self.last
         )
         desk.on_decision = self._tell if self._on_signal else None
+        self._remember(desk)
         if self.broker.is_remote and self.feed is not None:
             life_ns = opening.signal_life_ns(self._signal_ttl, self.feed)
             desk.valid_until = partial(self._valid_until, life_ns)
@@ -375,6 +377,7 @@ class StrategyRunner(MessageLoop):
     async def _finish(self, reason: str) -> None:
         desk = self.desk
         assert desk is not None
+        await self._take_strays()
         still_open = [order for lane in desk.open.values() for order in lane.values()]
         if self._cancel_on_stop:
             for order in still_open:

@@ -71,6 +71,11 @@ class TradingStates:
         """Let this order go to the broker once more, which is to find out what became of it."""
         self._once.add(order_id)
 
+    def forget(self, order_id: str) -> None:
+        """An order is over for good."""
+        self._let_through.discard(order_id)
+        self._once.discard(order_id)
+
     def is_let_through(self, order_id: str) -> bool:
         """Whether an operator wants this order, whatever is restricted."""
         return order_id in self._let_through

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ticklane.core.errors import StorageError
 from ticklane.core.events import Event
+from ticklane.core.recalled import Recalled, Sought
 from ticklane.interfaces import Recovered
 from ticklane.storage import runs
 from ticklane.storage.backup import back_up
@@ -17,6 +18,7 @@ from ticklane.storage.batch import Batch
 from ticklane.storage.database import Database
 from ticklane.storage.files import free_bytes, megabytes
 from ticklane.storage.reading import Reading, open_reading
+from ticklane.storage.recalling import recall
 from ticklane.storage.retention import (
     EquityKeep,
     Keys,
@@ -109,6 +111,12 @@ class StorageService:
             if writes:
                 await database.write(writes)
             self._counts[run_id] = (batch.order_count, batch.fill_count)
+
+    async def recall(self, run_id: str, sought: Sought) -> Recalled | None:
+        """An order of the run with its entry or exits and their fills; None where there is none."""
+        database = self._opened()
+        async with self._turn:
+            return await recall(database.fetch, run_id, sought)
 
     async def close(self) -> None:
         """Finish what is being written and let go of the database, also when cancelled."""

@@ -13,6 +13,10 @@ from sim_bugs import NewIdAfter404, NoExecutionDedup, NoFsync, NoUniqueIndex, On
 from sim_run import simulate, story
 from sim_world import NoBugs
 
+from ticklane.core.market import DAY, SECOND
+from ticklane.engine import remembering
+from ticklane.integrations.alpaca import strangers
+
 KNOWN = Path(__file__).with_name("known_seeds.txt")
 SHORT, WHOLE = (0, 150), (1_000, 10_000)  # first seed and how many
 SLICE = 25  # seeds of one test, so that the workers share them
@@ -55,6 +59,26 @@ def test_no_order_is_lost_or_doubled_whatever_goes_wrong(seeds):
 
 def test_seeds_that_have_failed_once_pass():
     check(known_seeds())
+
+
+@pytest.fixture
+def short_memory(monkeypatch):
+    """Orders are forgotten as soon as they are over, not after days: more than seconds there are
+    none in a simulated run."""
+    monkeypatch.setattr(remembering, "_KEPT_NS", 0)
+    monkeypatch.setattr(remembering, "_LOOK_NS", 2 * SECOND)
+    monkeypatch.setattr(remembering, "_BUSY_LOOK_NS", SECOND)
+    monkeypatch.setattr(strangers, "_READ_BACK_NS", -2 * DAY)
+
+
+@pytest.mark.parametrize("seeds", slices(*SHORT, 2 * SLICE), ids=lambda seeds: f"{seeds[0]}+")
+def test_what_is_forgotten_at_once_is_neither_lost_nor_doubled(short_memory, monkeypatch, seeds):
+    again, followed = [], strangers.Strangers
+    follow = followed._follow
+    monkeypatch.setattr(followed, "_follow", lambda *found: again.append(found) or follow(*found))
+    check(seeds)
+
+    assert len(again) > 100  # so often the database was asked for an order, and had it
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Final
 
@@ -29,11 +29,12 @@ from ticklane.integrations.alpaca.client import LateRequests, PooledRequests, Re
 from ticklane.integrations.alpaca.coin_fees import CoinFees
 from ticklane.integrations.alpaca.convert import read_number
 from ticklane.integrations.alpaca.hearing import Hearing
-from ticklane.integrations.alpaca.ledger import Ledger
+from ticklane.integrations.alpaca.ledger import KEPT_NS, Ledger
 from ticklane.integrations.alpaca.protection import Protection
 from ticklane.integrations.alpaca.reconcile import Reconciler, Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
+from ticklane.integrations.alpaca.strangers import Strangers
 from ticklane.integrations.alpaca.stream import TradeStream
 from ticklane.integrations.alpaca.tasks import note_end, within
 from ticklane.integrations.alpaca.teller import Teller
@@ -52,9 +53,8 @@ class AlpacaBroker(BrokerInterface):
     `symbols` are looked up in `open`; the runner adds those of its feed. `cash` is what the run
     may use (None: all that the account has when the run begins). `extended_hours` sends day limit
     orders for the extended sessions too; `rearm_protection` puts exits up again that ended with
-    the day of their entry. `clock`, `requests`, `stream` and `jitter` are for tests
-    and simulations; everything waits by the event loop's time only. `claim` keeps other daemons of
-    this machine from the account.
+    the day of their entry. `claim` keeps other daemons of this machine from the account. The rest
+    is for tests and simulations; everything waits by the event loop's time only.
     """
 
     name: ClassVar[str] = "alpaca"
@@ -112,7 +112,8 @@ class AlpacaBroker(BrokerInterface):
         )
         if self._rearms:
             Protection(self._api, self.tracks, self._teller, self._sender.spawn)
-        self._hearing = Hearing(self.tracks, self._teller, self._restrictions)
+        self._strangers = Strangers(self._api, self.tracks, self._teller, self._sender.spawn)
+        self._hearing = Hearing(self.tracks, self._teller, self._restrictions, self._strangers)
         self._reconciler = Reconciler(
             self._api,
             self.tracks,
@@ -120,6 +121,7 @@ class AlpacaBroker(BrokerInterface):
             self._ledger,
             self._sender,
             self._restrictions,
+            self._strangers,
             clock,
             self._put_event,
         )
@@ -205,9 +207,10 @@ class AlpacaBroker(BrokerInterface):
         try:
             return self._instruments[symbol]
         except KeyError:
-            raise BrokerError(
+            words = (
                 f"symbol {symbol} was not looked up at Alpaca; add it to the symbols of the run."
-            ) from None
+            )
+            raise BrokerError(words) from None
 
     # --- a run begins or goes on -------------------------------------------------------------
 
@@ -226,20 +229,22 @@ class AlpacaBroker(BrokerInterface):
             found = await self._api.read("/account", needs="cash")
             self._cash = read_number(found["cash"])
         self.tracks.prefix = f"tl-{recovered.installation}-"
+        self._strangers.ask = self.recall
         self._take_back(recovered)
         self._start(self._stream.run(self._hearing.take, self._note_up, self._note_down), "stream")
 
     def _take_back(self, recovered: Recovered) -> None:
         self.tracks.remember((*recovered.closed, *recovered.orders))
-        for fill in recovered.fills:
-            self._ledger.book(fill)
-            self._reconciler.known_keys.add(fill.execution_id)
-            self.tracks.take_back(fill)
         marks = recovered.venue_marks.get(_MARKS)
         if marks:
             self._ledger.restore(marks)
         cursor_ns = recovered.cursor_ns or recovered.started_ns or self._clock.now_ns()
-        self._reconciler.since_ns = max(cursor_ns, self._ledger.read_until_ns)
+        since_ns = self._reconciler.since_ns = max(cursor_ns, self._ledger.read_until_ns)
+        for fill in recovered.fills:
+            self._ledger.book(fill)
+            self.tracks.take_back(fill)
+            if fill.filled_ns > since_ns - KEPT_NS:  # older ones are not read again
+                self._reconciler.known_keys.add(fill.execution_id)
 
     async def recover(self) -> Reconciliation:
         """Compare with the venue; what was perhaps sent is resolved before strategies start."""
@@ -285,6 +290,11 @@ class AlpacaBroker(BrokerInterface):
                 if self._stream.is_up:
                     self._restrictions.lift("stream_down")
                 return
+
+    def forget(self, family: Sequence[Order]) -> bool:
+        """Let go of orders that are long over, while nothing is under way."""
+        since_ns = self._reconciler.since_ns
+        return not self._sender.waiting and self._strangers.forget(family, since_ns)
 
     def cancel_orphans(self) -> None:
         """Cancel open orders of ours, by their ids, that this run does not know."""
@@ -373,20 +383,12 @@ class AlpacaBroker(BrokerInterface):
 
     def status(self) -> dict[str, Any]:
         """Connection, stream, rate budget, orders in flight, last comparison."""
-        heard = self._stream.heard_at
         last = self._reconciler.last
         return {
             "account": self._number,
             "mode": self.account.mode,
             "host": self.account.host,
-            "stream": {
-                "is_up": self._stream.is_up,
-                "reconnects": self._stream.reconnects,
-                "heard_seconds_ago": None
-                if heard is None
-                else round(asyncio.get_running_loop().time() - heard, 3),
-                "trouble": "" if self._stream.is_up else self._stream.trouble,
-            },
+            "stream": self._stream.status(),
             "rate": self._api.budget.to_dict(),
             "requests": dict(self._api.counts),
             "clock_skew_seconds": round(self._watch.skew_seconds, 3),

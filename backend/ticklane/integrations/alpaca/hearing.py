@@ -10,6 +10,7 @@ from ticklane.core.money import plain
 from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca.convert import read_event, read_order
 from ticklane.integrations.alpaca.restrictions import Restrictions
+from ticklane.integrations.alpaca.strangers import Strangers
 from ticklane.integrations.alpaca.teller import Teller
 from ticklane.integrations.alpaca.tracks import Track, Tracks
 
@@ -21,8 +22,11 @@ _CORRECTIONS: Final = ("trade_bust", "trade_correct", "trade_cancel")
 class Hearing:
     """Takes the events of the trade stream, and what goes wrong with orders."""
 
-    def __init__(self, tracks: Tracks, teller: Teller, restrictions: Restrictions) -> None:
+    def __init__(
+        self, tracks: Tracks, teller: Teller, restrictions: Restrictions, strangers: Strangers
+    ) -> None:
         self._tracks, self._teller, self._restrictions = tracks, teller, restrictions
+        self._strangers = strangers
         teller.on_excess = self.note_excess
 
     def take(self, data: Mapping[str, Any]) -> None:
@@ -41,7 +45,8 @@ class Hearing:
             known.note(seen)
         if execution is not None:
             self._teller.take_execution(execution)
-        self._teller.take_order(seen)
+        if self._teller.take_order(seen) is None:
+            self._strangers.look_for(seen)
 
     def _note_correction(self, symbol: str, kind: str) -> None:
         sentence = (

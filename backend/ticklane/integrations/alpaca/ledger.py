@@ -17,7 +17,7 @@ _CENT: Final = Decimal("0.01")
 _HALF_CENT: Final = Decimal("0.005")  # a fill's money may be rounded to whole cents
 _COIN_FEE: Final = Decimal("0.003")  # the most that is taken of a coin fill
 _SALE_FEES: Final = Decimal("0.0002")  # the most that is charged for the sale of a stock
-_KEPT_NS: Final = 4 * DAY
+KEPT_NS: Final = 4 * DAY  # ids of activities are known for so long
 _CASH: Final = "cash"
 _NO_QUANTITY: Final = ("DIV", "INT")  # whose quantity says on how many shares it was paid
 
@@ -128,7 +128,7 @@ class Ledger:
 
     def marks(self, now_ns: int) -> dict[str, Any]:
         """The base, and which activities it holds, as JSON values."""
-        kept_ns = min(now_ns, self.read_until_ns or now_ns) - _KEPT_NS
+        kept_ns = min(now_ns, self.read_until_ns or now_ns) - KEPT_NS
         self.seen = {id: at for id, at in self.seen.items() if at > kept_ns}
         return {
             **self.base.marks(),

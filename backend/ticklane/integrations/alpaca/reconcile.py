@@ -21,6 +21,7 @@ from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca import account_state
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import (
+    Execution,
     VenueOrder,
     read_account_event,
     read_fill,
@@ -28,9 +29,10 @@ from ticklane.integrations.alpaca.convert import (
     read_order,
     read_symbol,
 )
-from ticklane.integrations.alpaca.ledger import Ledger
+from ticklane.integrations.alpaca.ledger import KEPT_NS, Ledger
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
+from ticklane.integrations.alpaca.strangers import Strangers
 from ticklane.integrations.alpaca.teller import Teller, key_of
 from ticklane.integrations.alpaca.tracks import Track, Tracks
 from ticklane.interfaces import Clock
@@ -85,21 +87,21 @@ class Reconciler:
         ledger: Ledger,
         sender: Sender,
         restrictions: Restrictions,
+        strangers: Strangers,
         clock: Clock,
         put_event: Callable[[AccountEvent], None],
     ) -> None:
         self._api, self._tracks, self._teller, self._ledger = api, tracks, teller, ledger
         self._sender, self._restrictions, self._clock = sender, restrictions, clock
-        self._put_event = put_event
+        self._strangers, self._put_event = strangers, put_event
         self.since_ns = 0  # activities and closed orders are asked for from here on
         self.known_keys: set[str] = set()  # of executions that the database has
         self.cash = ZERO
         self.account: Mapping[str, Any] = {}
         self.last: Reconciliation | None = None
         self.on_positions: Callable[[Mapping[str, Decimal]], None] = _ignore
-        self._foreign: dict[str, bool] = {}  # broker order ids -> ours, but not known
         self.orphans: dict[str, str] = {}  # open, ours, but not known -> what it is
-        self._told_events: set[str] = set()
+        self._told_events: dict[str, int] = {}  # ids of account events -> their instants
         self._swept_ns = 0
         self._gaps: set[str] = set()
         self._lock = asyncio.Lock()
@@ -145,7 +147,7 @@ class Reconciler:
             for row in await self._api.orders(
                 "closed", min(self.since_ns or asked_ns, asked_ns) - DAY
             ):
-                seen_ids |= self._take(row, report)
+                seen_ids |= await self._take(row, report)
         for broker_id in local - seen_ids:
             track = self._tracks.by_broker_id.get(broker_id)
             if track is not None and not track.is_over and not await self._sender.refresh(track):
@@ -157,42 +159,46 @@ class Reconciler:
         """Every open order at the venue; gives their ids back, legs included."""
         seen_ids: set[str] = set()
         rows = await self._api.orders("open")
-        self.orphans.clear()
+        orphans: dict[str, str] = {}
         for row in rows:
-            seen_ids |= self._take(row, report, is_open=True)
+            seen_ids |= await self._take(row, report, orphans)
+        self.orphans = orphans
         return seen_ids
 
-    def _take(
-        self, row: Mapping[str, Any], report: Reconciliation, is_open: bool = False
+    async def _take(
+        self, row: Mapping[str, Any], report: Reconciliation, orphans: dict[str, str] | None = None
     ) -> set[str]:
+        """One listed order; `orphans` are gathered where those are listed that are open."""
         seen = read_order(row)
         if seen is None:
             return set()
-        ids = {seen.id, *(leg.id for leg in seen.legs)}
-        known = self._tracks.find(seen)
+        known, is_strange = self._tracks.find(seen), self._is_strange(seen)
+        if is_strange and orphans is not None:  # or is it over to us, and forgotten?
+            known = await self._strangers.find(seen.id, seen.client_id)
         before = None if known is None else (known.told, known.booked)
         track = self._teller.take_order(seen)
         if track is not None and before != (track.told, track.booked):
             report.adopted.append(f"order {track.order.id} is {track.told} at Alpaca.")
-        elif track is None and not any(self._tracks.find(leg) for leg in seen.legs):
-            self._note_stranger(seen, ids, report, is_open)
-        return ids
+        elif track is None and is_strange:
+            self._note_stranger(seen, report, orphans)
+        return {seen.id, *(leg.id for leg in seen.legs)}
+
+    def _is_strange(self, seen: VenueOrder) -> bool:
+        return not any(self._tracks.find(one) for one in (seen, *seen.legs))
 
     def _note_stranger(
-        self, seen: VenueOrder, ids: set[str], report: Reconciliation, is_open: bool
+        self, seen: VenueOrder, report: Reconciliation, orphans: dict[str, str] | None
     ) -> None:
-        is_new = seen.id not in self._foreign
-        is_orphan = self._tracks.is_ours(seen)
-        self._foreign |= dict.fromkeys(ids, is_orphan)
-        if not is_open:
+        self._strangers.note(seen)
+        if orphans is None:
             return
         size = plain(seen.quantity) if seen.quantity is not None else "an amount of money of"
         words = f"{seen.side} {size} {seen.symbol} ({seen.client_id})"
-        if not is_orphan:
+        if not self._tracks.is_ours(seen):
             report.found.append(f"an order that is not ours: {words}; it is not touched.")
             return
-        self.orphans[seen.id] = words
-        if is_new:
+        orphans[seen.id] = words
+        if seen.id not in self.orphans:
             report.adopted.append(f"an order of ours that this run does not know: {words}.")
             _log.error("an order of ours that this run does not know is open: %s", words)
 
@@ -210,42 +216,41 @@ class Reconciler:
                 self._take_event(row, report)
         if is_sweep:  # only now: what could not be read is asked for again
             self._swept_ns = self.since_ns = self._ledger.read_until_ns = now_ns
+            told = self._told_events.items()
+            self._told_events = {id: at for id, at in told if at > after_ns - KEPT_NS}
 
     async def _take_fill(self, row: Mapping[str, Any], report: Reconciliation) -> None:
         execution = read_fill(row)
         if execution is None or key_of(execution) in self.known_keys:
             return
-        activity_id, order_id = str(row["id"]), execution.broker_order_id
-        if order_id in self._tracks.by_broker_id:
-            track = self._tracks.by_broker_id[order_id]
-            before = track.booked
-            self._teller.take_execution(execution, "activity")
-            if track.booked != before:
-                report.adopted.append(
-                    f"a fill of order {track.order.id}: {plain(execution.quantity)} "
-                    f"{execution.symbol} at {plain(execution.price)}."
-                )
+        track = self._tracks.by_broker_id.get(execution.broker_order_id)
+        if track is not None:
+            self._take_own(track, execution, report)
         elif not self._ledger.has_base:
-            self._ledger.skip(activity_id, execution.at_ns)
-        elif activity_id not in self._ledger.seen and await self._is_foreign(order_id):
-            self._ledger.book_foreign(activity_id, execution)
+            self._ledger.skip(str(row["id"]), execution.at_ns)
+        elif str(row["id"]) not in self._ledger.seen:
+            await self._take_strange(str(row["id"]), execution, report)
+
+    def _take_own(self, track: Track, execution: Execution, report: Reconciliation) -> None:
+        before = track.booked
+        self._teller.take_execution(execution, "activity")
+        if track.booked != before:
+            report.adopted.append(
+                f"a fill of order {track.order.id}: {plain(execution.quantity)} "
+                f"{execution.symbol} at {plain(execution.price)}."
+            )
+
+    async def _take_strange(self, id: str, execution: Execution, report: Reconciliation) -> None:
+        """A fill of an order that we do not follow: somebody else's, or one we have forgotten."""
+        order_id = execution.broker_order_id
+        if await self._strangers.is_foreign(order_id):
+            self._ledger.book_foreign(id, execution)
             report.found.append(
                 f"a fill that is not ours: {execution.side} {plain(execution.quantity)} "
                 f"{execution.symbol} at {plain(execution.price)}."
             )
-
-    async def _is_foreign(self, order_id: str) -> bool:
-        """Whether an order is surely none of those we follow; else its fill is looked at later."""
-        if any(map(_may_be_here, self._tracks.unsure())):
-            return False  # it may be a leg of an order that we do not know the legs of yet
-        if order_id in self._foreign:
-            return True
-        body = await self._api.read(f"/orders/{order_id}", {"nested": "true"}, needs="id")
-        seen = read_order(body)
-        if seen is None or self._teller.take_order(seen) is not None:
-            return False
-        self._foreign[order_id] = self._tracks.is_ours(seen)
-        return True
+        elif order_id in self._tracks.by_broker_id:
+            self._take_own(self._tracks.by_broker_id[order_id], execution, report)
 
     def _take_event(self, row: Mapping[str, Any], report: Reconciliation) -> None:
         event = read_account_event(row)
@@ -253,14 +258,14 @@ class Reconciler:
             return
         if not self._ledger.has_base:
             self._ledger.skip(event.id, event.at_ns)
-            self._told_events.add(event.id)
+            self._told_events[event.id] = event.at_ns
             return
         if self._ledger.book_event(event):
             report.adopted.append(
                 f"{event.kind} of {plain(event.amount)}"
                 + (f" and {plain(event.quantity)} {event.symbol}." if event.quantity else ".")
             )
-        self._told_events.add(event.id)
+        self._told_events[event.id] = event.at_ns
         self._put_event(event)
 
     # --- executions that are missing ---------------------------------------------------------
@@ -369,12 +374,6 @@ class Reconciler:
             report.found.append(f"{plain(quantity)} {symbol}{words}.")
         for what, amount in self._ledger.fees_due().items():
             report.found.append(f"fees of up to {amount} {what} that are not posted yet.")
-
-
-def _may_be_here(track: Track) -> bool:
-    """True for an entry or exit of which we do not know what the venue calls it."""
-    is_pair = bool(track.legs) or track.order.parent_id is not None
-    return is_pair and track.broker_id is None
 
 
 def _ignore(_: object) -> None:

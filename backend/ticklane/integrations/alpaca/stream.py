@@ -128,6 +128,16 @@ class TradeStream:
         self.trouble = why
         self._cut.set()
 
+    def status(self) -> dict[str, Any]:
+        """For `ticklane status`."""
+        now, heard = asyncio.get_running_loop().time(), self.heard_at
+        return {
+            "is_up": self.is_up,
+            "reconnects": self.reconnects,
+            "heard_seconds_ago": None if heard is None else round(now - heard, 3),
+            "trouble": "" if self.is_up else self.trouble,
+        }
+
     async def _listen(
         self, on_event: Callable[[Mapping[str, Any]], None], on_up: Callable[[], None]
     ) -> None:

@@ -120,8 +120,7 @@ class Teller:
             if found is not None:
                 self._tracks.bind(found, leg.id)
                 self.take_order(leg)
-        for execution in self._strangers.pop(seen.id, ()):
-            self.take_execution(execution)
+        self.take_kept(seen.id)
         self._settle(track)
         return track
 
@@ -178,6 +177,11 @@ class Teller:
             return True
         self._book(track, execution, key, f"{source} {execution.id}")
         return True
+
+    def take_kept(self, broker_id: str) -> None:
+        """Tell the executions that came before it was known which order of ours this is."""
+        for execution in self._strangers.pop(broker_id, ()):
+            self.take_execution(execution)
 
     def infer(self, track: Track, seen: VenueOrder) -> None:
         """Book what the venue has filled and no execution explains, at the price that is left."""

@@ -50,6 +50,13 @@ class Track:
             return False
         return not self.is_over or self.told is _S.REJECTED
 
+    def is_needed(self, before_ns: int) -> bool:
+        """True while it is open, incomplete, or was so at the venue after this instant."""
+        newest = self.newest
+        if not self.is_over or self.missing:
+            return True
+        return newest is not None and (newest.end is None or newest.updated_ns > before_ns)
+
     @property
     def is_nameless(self) -> bool:
         """True for a leg as long as its entry's answer has not told what the venue calls it."""
@@ -198,12 +205,13 @@ class Tracks:
         found = (track for track in self.open() if track.order.symbol == symbol)
         return any(track.told is _S.QUARANTINED for track in found)
 
-    def forget(self, count: int) -> None:
-        """Keep at most so many that are over and complete, the newest ones."""
-        if len(self.by_id) <= 2 * count:
-            return
-        over = [track for track in self.by_id.values() if track.is_over and not track.missing]
-        self._drop(over[: len(self.by_id) - count])
+    def forget(self, family: Iterable[Order], before_ns: int) -> bool:
+        """Let go of an entry and its exits; False when not all are over since before then."""
+        tracks = [self.by_id[order.id] for order in family if order.id in self.by_id]
+        if any(track.is_needed(before_ns) for track in tracks):
+            return False
+        self._drop(tracks)
+        return True
 
     def _drop(self, tracks: Iterable[Track]) -> None:
         for track in tracks:

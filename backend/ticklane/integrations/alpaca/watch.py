@@ -94,7 +94,6 @@ class Watch:
                 await self._sender.refresh(track)
             if track.missing or before[track.order.id] != (track.told, track.booked):
                 self._note_mute(track)
-        self._tracks.forget(20_000)
 
     def _note_mute(self, track: Track) -> None:
         """REST knew something for long that the stream has not told: it is open, but mute."""
