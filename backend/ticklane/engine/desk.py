@@ -95,16 +95,13 @@ class Desk:
             self._refuse_malformed(strategy, wish, str(error), at_ns)
             return
         side = _SIDES.get(intent.signal)
-        if side is not None:
-            self._enter(strategy, intent, side, at_ns)
-        elif intent.signal is _CLOSE:
-            self.close(strategy, intent, at_ns)
-        elif self.on_decision is not None:
-            self.on_decision(strategy, intent, None)
-
-    def _enter(self, strategy: str, intent: Intent, side: Side, at_ns: int) -> None:
-        quantity, notional = intent.quantity, intent.notional
-        refusal = None
+        if side is None:
+            if intent.signal is _CLOSE:
+                self.close(strategy, intent, at_ns)
+            elif self.on_decision is not None:
+                self.on_decision(strategy, intent, None)
+            return
+        quantity, notional, refusal = intent.quantity, intent.notional, None
         if quantity is None and notional is None:
             book, open_orders = self.portfolio.books[strategy], self.open.get(intent.symbol, _NONE)
             quantity, notional, refusal = self._sizer.size(book, intent, side, open_orders)

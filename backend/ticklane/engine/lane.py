@@ -112,28 +112,42 @@ class Lane(Recorder):
                 await self._ask(time_ns, symbols, observed)
             if has_chores:
                 self._do_chores(simple, isinstance(observed[0], Bar))
-            elif only is not None and not watches and not outgoing and len(self._simple) == 1:
-                await self._coast(only, ticks)
             if outgoing:
                 await self._settle()
+            if only is not None and not has_chores and len(self._simple) == 1:
+                await self._walk_alone(only, ticks)
 
-    async def _coast(self, symbol: str, ticks: Iterator[PlainTick]) -> None:
-        """The same while no order is open, for one strategy and one symbol without chores: it is
-        asked, instant after instant, until it wants something or is not simple any more."""
-        data, simple, put = self.last, self._simple, put_price.__get__(self.last)
-        ((self._beat.current, host, on_tick, wishes),) = simple
-        for data.time_ns, _, (seen,) in ticks:
+    async def _walk_alone(self, symbol: str, ticks: Iterator[PlainTick]) -> None:
+        """The same for one strategy, one symbol and no chores, as long as the strategy is simple:
+        what the general way asks at each instant is known here."""
+        data, beat, outgoing, simple = self.last, self._beat, self._outgoing, self._simple
+        watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
+        ((beat.current, host, on_tick, wishes),) = simple
+        assert self.desk is not None
+        take, notices = self.desk.take, self.desk.notices
+        for tick in ticks:
+            data.time_ns, _, (seen,) = tick
             put(symbol, seen)
+            if watches:
+                for update in observe(make_tick(tick)):
+                    take(update)
+                    if notices:
+                        await self._notify()
+            if self._simple is not simple:
+                await self._ask(*tick)
+                if outgoing:
+                    await self._settle()
+                return
             try:
                 answer = on_tick(data)
             except Exception as error:
+                answer = None
                 self._take_hot_fault(host, error)
-                return
             if wishes or (answer is not None and (answer.__class__ is not list or answer)):
                 await self._hear(host, answer)
-                return
-            if self._simple is not simple:
-                return
+            if outgoing:
+                await self._settle()
+                beat.current = host.name
 
     def _only_symbol(self) -> str | None:
         """The one symbol of the feed, where it has one only."""
