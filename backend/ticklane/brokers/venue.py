@@ -319,6 +319,10 @@ class Venue:
             )
         )
         self.account.book(fill)
+        if quantity is working.remaining and working.is_plain:  # whole, and nothing hangs on it
+            self.said.append(make_update((order.id, None, self.now_ns, fill, None, None, None)))
+            self.forget(working)
+            return True
         size = None
         if order.notional is not None and not working.filled:
             size = working.size = working.remaining  # known from now on
