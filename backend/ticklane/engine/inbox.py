@@ -6,11 +6,12 @@ import asyncio
 from collections import deque
 
 from ticklane.core.commands import Command
+from ticklane.core.correction import Correction
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Tick
 from ticklane.core.order import OrderUpdate
 
-Message = Tick | OrderUpdate | Command | AccountBooked | Reconciled
+Message = Tick | OrderUpdate | Correction | Command | AccountBooked | Reconciled
 
 
 class Inbox:

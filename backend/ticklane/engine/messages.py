@@ -19,11 +19,13 @@ from ticklane.core.commands import (
     Stop,
     Wake,
 )
+from ticklane.core.correction import Correction
 from ticklane.core.errors import ConfigError, TicklaneError
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Quote, Tick, to_datetime
 from ticklane.core.money import plain
 from ticklane.core.order import Order, OrderUpdate
+from ticklane.engine.corrections import hear
 from ticklane.engine.guard import GuardedLane
 from ticklane.engine.host import NEVER_NS
 from ticklane.engine.inbox import Inbox, Message
@@ -212,6 +214,10 @@ class MessageLoop(GuardedLane):
             await self._walk((message,))
         elif isinstance(message, OrderUpdate):
             await self._take_updates([message])
+            await self._settle()
+        elif isinstance(message, Correction) and self.desk is not None:
+            hear(self.desk, message)
+            await self._notify()
             await self._settle()
         elif isinstance(message, Wake):
             await self._take_wake(message.time_ns)

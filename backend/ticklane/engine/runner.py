@@ -11,6 +11,7 @@ from typing import Any
 
 from ticklane.clock import SimulatedClock, SystemClock
 from ticklane.core.commands import Stop
+from ticklane.core.correction import Correction
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
 from ticklane.core.events import Reconciled, RunFunded, RunStarted, RunStopped
 from ticklane.core.market import put_prices
@@ -19,6 +20,7 @@ from ticklane.core.order import OrderType, OrderUpdate
 from ticklane.core.portfolio import BookView
 from ticklane.engine import opening
 from ticklane.engine.collector import resting_collector
+from ticklane.engine.corrections import hear
 from ticklane.engine.desk import Desk
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.messages import MessageLoop
@@ -232,8 +234,8 @@ class StrategyRunner(MessageLoop):
         if report is not None:
             self._emit(Reconciled(report.to_dict(), self.now_ns))
         for message in (*self._inbox.take(), *self.broker.updates()):
-            if isinstance(message, OrderUpdate):
-                self.desk.take(message)
+            if isinstance(message, OrderUpdate | Correction):
+                hear(self.desk, message)
             else:
                 await self._process(message)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from ticklane.clock import SystemClock
 from ticklane.core.account_event import AccountEvent
+from ticklane.core.correction import Correction
 from ticklane.core.crash import crash_point
 from ticklane.core.errors import BrokerError, ConfigError
 from ticklane.core.events import AccountBooked, Reconciled
@@ -343,7 +344,7 @@ class AlpacaBroker(BrokerInterface):
 
     # --- what the venue says -----------------------------------------------------------------
 
-    def _tell(self, update: OrderUpdate) -> None:
+    def _tell(self, update: OrderUpdate | Correction) -> None:
         self.put(update)
 
     def _put_event(self, event: AccountEvent) -> None:

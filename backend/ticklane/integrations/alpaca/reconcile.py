@@ -202,6 +202,7 @@ class Reconciler:
         """Day and date is all that fees have, so now and then a whole day is read again."""
         now_ns = self._clock.now_ns()
         is_sweep = is_whole or now_ns - self._swept_ns > _SWEEP_NS
+        is_sweep = is_sweep or self._tracks.has_inferred(now_ns - _SWEEP_NS)
         after_ns = min(self.since_ns, now_ns) - DAY if is_sweep else now_ns - _OVERLAP_NS
         for row in await self._api.activities(after_ns):
             if row.get("activity_type") == "FILL":
@@ -326,7 +327,7 @@ class Reconciler:
         return not tracks.unsure() and not any(one.missing for one in tracks.by_id.values())
 
     def _version(self) -> tuple[int, int]:
-        return self._ledger.own.fills, len(self._ledger.seen)
+        return self._ledger.told, len(self._ledger.seen)
 
     async def _read_account(self) -> dict[str, Decimal]:
         self.account = await self._api.read("/account", needs="cash")
