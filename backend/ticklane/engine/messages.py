@@ -6,7 +6,9 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.commands import (
+    Accept,
     Cancel,
     Close,
     Flatten,
@@ -102,6 +104,17 @@ class MessageLoop(GuardedLane):
     def request_halt(self, reason: str) -> None:
         """Ask for the kill switch and return at once."""
         self._inbox.put(Halt(reason))
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """Let the venue's number of a symbol, or of `cash`, count where ours differs.
+
+        Raises ConfigError and BrokerError where there is nothing to accept.
+        """
+        event = await self.broker.accept(what, _said(reason))
+        if event is None:
+            raise ConfigError("there is nothing to accept: the account is in this daemon itself.")
+        await self._command(Accept(event))
+        return event
 
     async def note(self, event: AccountBooked | Reconciled) -> None:
         """Have the lane journal what was found out beside it."""
@@ -233,6 +246,12 @@ class MessageLoop(GuardedLane):
             await self._steer(message)
         elif isinstance(message, AccountBooked | Reconciled):
             self._emit(message)
+        elif isinstance(message, Accept):
+            self.broker.adjust(message.event)
+            self._emit(AccountBooked(message.event))
+            if self._is_recording:
+                self._note_changes()  # or one of the two would be known without the other
+            await self._flush()
 
     def _set_paused(self, strategy: str | None, is_paused: bool) -> None:
         chosen = [h for h in self._in_order if strategy is None or h.name == strategy]

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Final
 
 from ticklane.clock import SystemClock
 from ticklane.core.account_event import AccountEvent
-from ticklane.core.correction import Correction
 from ticklane.core.crash import crash_point
 from ticklane.core.errors import BrokerError, ConfigError
 from ticklane.core.events import AccountBooked, Reconciled
@@ -98,9 +97,9 @@ class AlpacaBroker(BrokerInterface):
         self._api = Api(LateRequests(self._requests), RateBudget(clock), jitter)
         self._made_requests: Requests | None = None
         self.tracks, self._ledger = Tracks(), Ledger()
-        self._restrictions = Restrictions(lambda message: self.put(message), clock)
+        self._restrictions = Restrictions(self._put, clock)
         self._fees = CoinFees()
-        self._teller = Teller(self.tracks, self._ledger, self._tell, clock.now_ns, self._fees)
+        self._teller = Teller(self.tracks, self._ledger, self._put, clock.now_ns, self._fees)
         self._sender = Sender(
             self._api,
             self.tracks,
@@ -122,7 +121,7 @@ class AlpacaBroker(BrokerInterface):
             self._sender,
             self._restrictions,
             clock,
-            self._put_event,
+            lambda event: self.put(AccountBooked(event)),
         )
         self._reconciler.on_positions = self._fees.note
         self._stream = stream or TradeStream(
@@ -236,8 +235,7 @@ class AlpacaBroker(BrokerInterface):
             self._ledger.book(fill)
             self._reconciler.known_keys.add(fill.execution_id)
             self.tracks.take_back(fill)
-        marks = recovered.venue_marks.get(_MARKS)
-        if marks:
+        if marks := recovered.venue_marks.get(_MARKS):
             self._ledger.restore(marks)
         cursor_ns = recovered.cursor_ns or recovered.started_ns or self._clock.now_ns()
         self._reconciler.since_ns = max(cursor_ns, self._ledger.read_until_ns)
@@ -270,6 +268,14 @@ class AlpacaBroker(BrokerInterface):
     async def reconcile(self) -> Reconciliation:
         """Compare with the venue now; who asks keeps the report."""
         return await self._reconciler.run("asked")
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """The entry that makes Alpaca's number of a symbol, or of `cash`, ours; not yet booked."""
+        return await self._reconciler.accept(what, reason)
+
+    def adjust(self, event: AccountEvent) -> None:
+        """Count an accepted entry; what is different then is not of our orders."""
+        self._ledger.accept(event)
 
     async def _reconcile(self, why: str) -> Reconciliation:
         report = await self._reconciler.run(why)
@@ -344,11 +350,8 @@ class AlpacaBroker(BrokerInterface):
 
     # --- what the venue says -----------------------------------------------------------------
 
-    def _tell(self, update: OrderUpdate | Correction) -> None:
-        self.put(update)
-
-    def _put_event(self, event: AccountEvent) -> None:
-        self.put(AccountBooked(event))
+    def _put(self, message: Any) -> None:
+        self.put(message)  # wherever that is by now
 
     def _note_up(self) -> None:
         self._is_up.set()
@@ -374,7 +377,7 @@ class AlpacaBroker(BrokerInterface):
 
     def status(self) -> dict[str, Any]:
         """Connection, stream, rate budget, orders in flight, last comparison."""
-        heard = self._stream.heard_at
+        now, heard = asyncio.get_running_loop().time(), self._stream.heard_at
         last = self._reconciler.last
         return {
             "account": self._number,
@@ -383,9 +386,7 @@ class AlpacaBroker(BrokerInterface):
             "stream": {
                 "is_up": self._stream.is_up,
                 "reconnects": self._stream.reconnects,
-                "heard_seconds_ago": None
-                if heard is None
-                else round(asyncio.get_running_loop().time() - heard, 3),
+                "heard_seconds_ago": None if heard is None else round(now - heard, 3),
                 "trouble": "" if self._stream.is_up else self._stream.trouble,
             },
             "rate": self._api.budget.to_dict(),

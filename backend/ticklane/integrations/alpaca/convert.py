@@ -220,6 +220,16 @@ def read_account_event(row: Mapping[str, Any]) -> AccountEvent | None:
         return None
 
 
+def read_positions(body: Any) -> dict[str, Decimal]:
+    """Signed quantities by symbol, crypto with its slash."""
+    found: dict[str, Decimal] = {}
+    for row in body if isinstance(body, list) else ():
+        quantity = abs(read_number(row["qty"]))
+        is_short = row.get("side") == "short" or str(row["qty"]).startswith("-")
+        found[read_symbol(row["symbol"])] = -quantity if is_short else quantity
+    return found
+
+
 def read_symbol(text: Any) -> str:
     """Our way to write a symbol of Alpaca's; positions name crypto without the slash."""
     try:

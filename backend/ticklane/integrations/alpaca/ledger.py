@@ -91,6 +91,16 @@ class Ledger:
         self.base.take(event)
         return True
 
+    def accept(self, event: AccountEvent) -> None:
+        """What an operator has accepted is not ours, but it counts."""
+        self.seen[event.id] = event.at_ns
+        self.version += 1
+        self.base.cash += event.amount
+        if event.symbol is not None and event.quantity:
+            symbol, quantity = event.symbol, event.quantity
+            self.base.positions[symbol] = self.base.held(symbol) + quantity
+            self.foreign[symbol] = self.foreign.get(symbol, ZERO) + quantity
+
     def skip(self, id: str, at_ns: int) -> None:
         """This happened before the base was taken: it is in it."""
         self.seen[id] = at_ns

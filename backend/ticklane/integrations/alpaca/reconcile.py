@@ -15,10 +15,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ticklane.core.account_event import AccountEvent
+from ticklane.core.errors import BrokerError
 from ticklane.core.market import DAY, to_datetime
 from ticklane.core.money import ZERO, plain
 from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca import account_state
+from ticklane.integrations.alpaca.acceptance import adjustment
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import (
     VenueOrder,
@@ -26,7 +28,7 @@ from ticklane.integrations.alpaca.convert import (
     read_fill,
     read_number,
     read_order,
-    read_symbol,
+    read_positions,
 )
 from ticklane.integrations.alpaca.ledger import Ledger
 from ticklane.integrations.alpaca.restrictions import Restrictions
@@ -93,7 +95,7 @@ class Reconciler:
         self._put_event = put_event
         self.since_ns = 0  # activities and closed orders are asked for from here on
         self.known_keys: set[str] = set()  # of executions that the database has
-        self.cash = ZERO
+        self.cash, self.positions = ZERO, dict[str, Decimal]()
         self.account: Mapping[str, Any] = {}
         self.last: Reconciliation | None = None
         self.on_positions: Callable[[Mapping[str, Decimal]], None] = _ignore
@@ -133,6 +135,16 @@ class Reconciler:
         if report.adopted or report.differs:
             self.last = report
         return report
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """The entry that makes up for a difference, as it is now; raises BrokerError."""
+        report = await self.run("accept")
+        if not report.is_complete or not self._is_settled():
+            raise BrokerError(
+                report.trouble or "what Alpaca has filled is not known yet; try later."
+            )
+        now_ns = self._clock.now_ns()
+        return adjustment(self._ledger, what, self.positions, self.cash, reason, now_ns)
 
     # --- orders ------------------------------------------------------------------------------
 
@@ -333,9 +345,9 @@ class Reconciler:
         self.account = await self._api.read("/account", needs="cash")
         account_state.apply(self.account, self._restrictions)
         self.cash = read_number(self.account.get("cash") or 0)
-        positions = read_positions(await self._api.read("/positions"))
-        self.on_positions(positions)
-        return positions
+        self.positions = read_positions(await self._api.read("/positions"))
+        self.on_positions(self.positions)
+        return self.positions
 
     async def _take_base(
         self, report: Reconciliation, positions: dict[str, Decimal]
@@ -380,13 +392,3 @@ def _may_be_here(track: Track) -> bool:
 
 def _ignore(_: object) -> None:
     """Nobody wants to know."""
-
-
-def read_positions(body: Any) -> dict[str, Decimal]:
-    """Signed quantities by symbol, crypto with its slash."""
-    found: dict[str, Decimal] = {}
-    for row in body if isinstance(body, list) else ():
-        quantity = abs(read_number(row["qty"]))
-        is_short = row.get("side") == "short" or str(row["qty"]).startswith("-")
-        found[read_symbol(row["symbol"])] = -quantity if is_short else quantity
-    return found
