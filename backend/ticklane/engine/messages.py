@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 
 from ticklane.core.account_event import AccountEvent
+from ticklane.core.adoption import Adopted
 from ticklane.core.commands import (
     Accept,
     Cancel,
@@ -27,6 +28,7 @@ from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Quote, Tick, to_datetime
 from ticklane.core.money import plain
 from ticklane.core.order import Order, OrderUpdate
+from ticklane.engine.adoption import adopt
 from ticklane.engine.corrections import hear
 from ticklane.engine.guard import GuardedLane
 from ticklane.engine.host import NEVER_NS
@@ -246,6 +248,8 @@ class MessageLoop(GuardedLane):
             await self._steer(message)
         elif isinstance(message, AccountBooked | Reconciled):
             self._emit(message)
+        elif isinstance(message, Adopted) and self.desk is not None:
+            adopt(self.desk, message.order)
         elif isinstance(message, Accept):
             self.broker.adjust(message.event)
             self._emit(AccountBooked(message.event))

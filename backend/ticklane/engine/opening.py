@@ -11,6 +11,8 @@ from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.money import CASH_STEP
+from ticklane.core.portfolio import Portfolio
+from ticklane.engine.adoption import open_orphan_book
 from ticklane.engine.desk import Desk
 from ticklane.engine.host import StrategyHost
 from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface, in_words
@@ -106,6 +108,13 @@ def takes_reason(strategy: StrategyInterface) -> bool:
 def signal_life_ns(seconds: float, feed: Feed) -> int:
     """How long an order may still be sent: until the next bar, but not longer than `seconds`."""
     return min(int(seconds * 1e9), int(feed.timeframe.ns))
+
+
+def open_books(portfolio: Portfolio, shares: Mapping[str, Decimal], recovered: Recovered) -> None:
+    """A book for each strategy, and one for orders that belong to none, where there are such."""
+    for name, cash in shares.items():
+        portfolio.open_book(name, cash)
+    open_orphan_book(portfolio, (*recovered.orders, *recovered.fills))
 
 
 def remember_closed(desk: Desk, recovered: Recovered) -> None:

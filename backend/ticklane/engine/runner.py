@@ -272,8 +272,8 @@ class StrategyRunner(MessageLoop):
             past = [past_of(self.feed, symbol, since_ns) for symbol in self.feed.symbols]
             put_prices(self.last, ((one.symbol, one.last) for one in by_arrival(past)))
         await self.broker.connect(recovered, self.last)
-        for name, cash in opening.share_cash(self.broker.starting_cash, self._shares).items():
-            self.portfolio.open_book(name, cash)
+        shares = opening.share_cash(self.broker.starting_cash, self._shares)
+        opening.open_books(self.portfolio, shares, recovered)
         desk.restore(recovered.orders, recovered.fills, recovered.steps)
         opening.remember_closed(desk, recovered)
         for host in self.hosts.values():

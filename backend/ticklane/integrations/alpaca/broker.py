@@ -13,7 +13,7 @@ from ticklane.clock import SystemClock
 from ticklane.core.account_event import AccountEvent
 from ticklane.core.crash import crash_point
 from ticklane.core.errors import BrokerError, ConfigError
-from ticklane.core.events import AccountBooked, Reconciled
+from ticklane.core.events import Reconciled
 from ticklane.core.instrument import Instrument
 from ticklane.core.money import to_decimal
 from ticklane.core.order import Order, OrderUpdate
@@ -31,7 +31,8 @@ from ticklane.integrations.alpaca.convert import read_number
 from ticklane.integrations.alpaca.hearing import Hearing
 from ticklane.integrations.alpaca.ledger import Ledger
 from ticklane.integrations.alpaca.protection import Protection
-from ticklane.integrations.alpaca.reconcile import Reconciler, Reconciliation
+from ticklane.integrations.alpaca.reconcile import Reconciler
+from ticklane.integrations.alpaca.report import Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.stream import TradeStream
@@ -52,9 +53,8 @@ class AlpacaBroker(BrokerInterface):
     `symbols` are looked up in `open`; the runner adds those of its feed. `cash` is what the run
     may use (None: all that the account has when the run begins). `extended_hours` sends day limit
     orders for the extended sessions too; `rearm_protection` puts exits up again that ended with
-    the day of their entry. `clock`, `requests`, `stream` and `jitter` are for tests
-    and simulations; everything waits by the event loop's time only. `claim` keeps other daemons of
-    this machine from the account.
+    the day of their entry. `clock`, `requests`, `stream` and `jitter` are for tests; everything
+    waits by the event loop's time. `claim` keeps this machine's other daemons from the account.
     """
 
     name: ClassVar[str] = "alpaca"
@@ -121,7 +121,7 @@ class AlpacaBroker(BrokerInterface):
             self._sender,
             self._restrictions,
             clock,
-            lambda event: self.put(AccountBooked(event)),
+            self._put,
         )
         self._reconciler.on_positions = self._fees.note
         self._stream = stream or TradeStream(
@@ -225,7 +225,7 @@ class AlpacaBroker(BrokerInterface):
         elif self._cash is None:
             found = await self._api.read("/account", needs="cash")
             self._cash = read_number(found["cash"])
-        self.tracks.prefix = f"tl-{recovered.installation}-"
+        self._reconciler.begin(recovered, frozenset(self._instruments))
         self._take_back(recovered)
         self._start(self._stream.run(self._hearing.take, self._note_up, self._note_down), "stream")
 

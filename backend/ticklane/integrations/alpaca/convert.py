@@ -134,6 +134,11 @@ def replacement_body(old: Order, new: Order, filled: Decimal) -> dict[str, Any]:
     return body
 
 
+def is_of(order: Order, seen: VenueOrder) -> bool:
+    """True for our order; False for one with its id that something else was sent under."""
+    return (seen.symbol, seen.side) == (order.symbol, order.side)
+
+
 # --- what we read ------------------------------------------------------------------------------
 
 

@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from ticklane.core.account_event import AccountEvent
+from ticklane.core.adoption import Adopted
 from ticklane.core.errors import BrokerError
-from ticklane.core.market import DAY, to_datetime
+from ticklane.core.events import AccountBooked
+from ticklane.core.market import DAY
 from ticklane.core.money import ZERO, plain
+from ticklane.core.order import Order
 from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca import account_state
 from ticklane.integrations.alpaca.acceptance import adjustment
+from ticklane.integrations.alpaca.adoption import adopted
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import (
     VenueOrder,
@@ -31,11 +34,12 @@ from ticklane.integrations.alpaca.convert import (
     read_positions,
 )
 from ticklane.integrations.alpaca.ledger import Ledger
+from ticklane.integrations.alpaca.report import Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.teller import Teller, key_of
 from ticklane.integrations.alpaca.tracks import Track, Tracks
-from ticklane.interfaces import Clock
+from ticklane.interfaces import Clock, Recovered
 
 _log = logging.getLogger("ticklane.alpaca")
 _LOOKS: Final = 3  # at positions and cash, before a difference is one
@@ -43,37 +47,6 @@ _BETWEEN_LOOKS: Final = 1.0
 _GAP_WAITS: Final = (0.5, 2.0, 5.0)
 _OVERLAP_NS: Final = 600_000_000_000
 _SWEEP_NS: Final = 3_600_000_000_000
-
-
-@dataclass
-class Reconciliation:
-    """What a comparison with the venue has shown, in plain words."""
-
-    why: str  # start, reconnect, asked, ...
-    at_ns: int
-    found: list[str] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    differs: list[str] = field(default_factory=list)
-    trouble: str = ""  # why it could not be done wholly
-    seconds: float = 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        """True when everything could be read."""
-        return not self.trouble
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {
-            "why": self.why,
-            "at": to_datetime(self.at_ns).isoformat(),
-            "seconds": round(self.seconds, 3),
-            "is_complete": self.is_complete,
-            "trouble": self.trouble,
-            "found": list(self.found),
-            "adopted": list(self.adopted),
-            "differs": list(self.differs),
-        }
 
 
 class Reconciler:
@@ -88,11 +61,15 @@ class Reconciler:
         sender: Sender,
         restrictions: Restrictions,
         clock: Clock,
-        put_event: Callable[[AccountEvent], None],
+        put: Callable[[Any], None],
     ) -> None:
         self._api, self._tracks, self._teller, self._ledger = api, tracks, teller, ledger
         self._sender, self._restrictions, self._clock = sender, restrictions, clock
-        self._put_event = put_event
+        self._put = put
+        self.run_prefix, self.symbols = (
+            "",
+            frozenset[str](),
+        )  # how our ids begin, and what is traded
         self.since_ns = 0  # activities and closed orders are asked for from here on
         self.known_keys: set[str] = set()  # of executions that the database has
         self.cash, self.positions = ZERO, dict[str, Decimal]()
@@ -106,6 +83,12 @@ class Reconciler:
         self._gaps: set[str] = set()
         self._lock = asyncio.Lock()
         teller.on_gap = self.note_gap
+
+    def begin(self, recovered: Recovered, symbols: frozenset[str]) -> None:
+        """Hear of which run it is, and what is traded in it."""
+        self._tracks.prefix = f"tl-{recovered.installation}-"
+        self._run, self._order_count = recovered.run_id, recovered.order_count
+        self._symbols = symbols
 
     async def run(self, why: str) -> Reconciliation:
         """The whole comparison; never raises for a venue that does not answer."""
@@ -187,8 +170,26 @@ class Reconciler:
         if track is not None and before != (track.told, track.booked):
             report.adopted.append(f"order {track.order.id} is {track.told} at Alpaca.")
         elif track is None and not any(self._tracks.find(leg) for leg in seen.legs):
-            self._note_stranger(seen, ids, report, is_open)
+            is_adopted = is_open and report.why == "start" and self._adopt(row, seen, report)
+            if not is_adopted:
+                self._note_stranger(seen, ids, report, is_open)
         return ids
+
+    def _adopt(self, row: Mapping[str, Any], seen: VenueOrder, report: Reconciliation) -> bool:
+        order = adopted(row, seen, self._tracks.prefix, self._run)
+        if order is None or seen.symbol not in self._symbols or self._is_numbered(order):
+            return False
+        self._put(Adopted(order))
+        self._tracks.add(order)
+        words = f"{plain(order.quantity)} {order.symbol}, {order.side}, as order {order.id}"
+        report.adopted.append(f"an order of this run that its database did not know: {words}.")
+        _log.error("an open order of this run that its database did not know is taken: %s", words)
+        self._teller.take_order(seen)
+        return True
+
+    def _is_numbered(self, order: Order) -> bool:
+        """True when the database has given this number away: what became of it is in there."""
+        return int(order.id.rpartition("-")[2]) <= self._order_count
 
     def _note_stranger(
         self, seen: VenueOrder, ids: set[str], report: Reconciliation, is_open: bool
@@ -274,7 +275,7 @@ class Reconciler:
                 + (f" and {plain(event.quantity)} {event.symbol}." if event.quantity else ".")
             )
         self._told_events.add(event.id)
-        self._put_event(event)
+        self._put(AccountBooked(event))
 
     # --- executions that are missing ---------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ticklane.core.correction import INFERRED, TAKEN_BACK
 from ticklane.core.money import ZERO
 from ticklane.core.order import TERMINAL, Fill, Order, OrderClass, OrderStatus, OrderType
-from ticklane.integrations.alpaca.convert import VenueOrder
+from ticklane.integrations.alpaca.convert import VenueOrder, is_of
 from ticklane.integrations.alpaca.inferred import Inferred, broker_order_of
 
 _S = OrderStatus
@@ -140,7 +140,11 @@ class Tracks:
 
     def find(self, seen: VenueOrder) -> Track | None:
         """The track of an order that the venue shows."""
-        return self.by_broker_id.get(seen.id) or self.by_client_id.get(seen.client_id)
+        known = self.by_broker_id.get(seen.id)
+        if known is not None:
+            return known
+        named = self.by_client_id.get(seen.client_id)
+        return named if named is not None and is_of(named.order, seen) else None
 
     def take_back(self, fill: Fill) -> None:
         """A fill that the database has."""
