@@ -7,7 +7,7 @@ import pytest
 from alpaca_builders import an_order
 
 from ticklane.core.order import Side
-from ticklane.integrations.alpaca.answers import Kind, judge, judge_found
+from ticklane.integrations.alpaca.answers import Kind, judge, recognise
 from ticklane.integrations.alpaca.client import Reply
 from ticklane.integrations.alpaca.convert import (
     order_body,
@@ -200,4 +200,4 @@ def test_only_clear_answers_count(reply, kind):
 def test_what_is_found_under_our_id_is_ours_only_if_it_is_what_we_sent(terms, kind):
     found = {"symbol": "BTC/USD", "side": "buy", "quantity": ACCEPTED["qty"], **terms}
 
-    assert judge_found(Reply(200, ACCEPTED), an_order(**found, id="mine")).kind is kind
+    assert recognise(Reply(200, ACCEPTED), an_order(**found, id="mine")).kind is kind

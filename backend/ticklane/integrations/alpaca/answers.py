@@ -56,7 +56,7 @@ def judge(reply: Reply, order: Order) -> Answer:
     return Answer(Kind.UNCLEAR)
 
 
-def judge_found(reply: Reply, order: Order) -> Answer:
+def recognise(reply: Reply, order: Order) -> Answer:
     """The same of a look-up, which may find what was sent under this id in a life forgotten."""
     answer = judge(reply, order)
     seen = answer.order

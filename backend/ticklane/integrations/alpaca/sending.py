@@ -17,14 +17,7 @@ from typing import Any, Final
 
 from ticklane.core.crash import crash_point
 from ticklane.core.order import Order, OrderStatus, Refusal
-from ticklane.integrations.alpaca.answers import (
-    Answer,
-    Kind,
-    back_off,
-    judge,
-    judge_found,
-    not_open,
-)
+from ticklane.integrations.alpaca.answers import Answer, Kind, back_off, judge, not_open, recognise
 from ticklane.integrations.alpaca.api import Api
 from ticklane.integrations.alpaca.client import Reply
 from ticklane.integrations.alpaca.convert import order_body, read_order, replacement_body
@@ -250,7 +243,7 @@ class Sender:
     async def _look_up(self, track: Track) -> Answer:
         parameters = {"client_order_id": track.order.client_order_id}
         reply = await self._api.look_up("/orders:by_client_order_id", parameters)
-        answer = judge_found(reply, track.order)
+        answer = recognise(reply, track.order)
         if answer.kind in (Kind.REFUSED, Kind.DUPLICATE):
             return Answer(Kind.UNCLEAR)  # it is no refusal of the order
         return answer
