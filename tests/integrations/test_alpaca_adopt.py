@@ -70,7 +70,8 @@ async def lost(venue, tmp_path):
     path = tmp_path / "runs.db"
     venue.price("AAPL", 100)
     async with a_life(venue, path) as runner:
-        await wish(runner, venue)
+        first = await wish(runner, venue)
+        await until(lambda: not first.is_open)
     shutil.copy(path, tmp_path / "copy.db")
     async with a_life(venue, path) as runner:
         order = await wish(runner, venue, **OFFER, quantity=3)
@@ -134,8 +135,10 @@ async def test_no_later_order_gets_its_id(venue, lost):
     path, order = lost
     async with a_life(venue, path) as runner:
         later = await wish(runner, venue)
+        await until(lambda: not later.is_open)
     async with a_life(venue, path) as runner:
         last = await wish(runner, venue)
+        await until(lambda: not last.is_open)
 
     assert len({order.id, later.id, last.id}) == 3
     assert (later.status, last.status) == (OrderStatus.FILLED, OrderStatus.FILLED)
@@ -147,6 +150,7 @@ async def test_an_order_that_is_over_and_has_the_same_id_is_not_taken_for_ours(v
     async with a_life(venue, path) as runner:
         later = await wish(runner, venue)
         last = await wish(runner, venue)
+        await until(lambda: not last.is_open)
 
     assert (later.id, later.status, later.reason_code) == (order.id, "REJECTED", "id_taken")
     assert last.status is OrderStatus.FILLED
