@@ -185,6 +185,12 @@ class BrokerInterface(ABC):
         """Compare with the venue now, for an operator; None where there is nothing to compare."""
         return None
 
+    async def accept(self, what: str, reason: str) -> AccountEvent | None:
+        """The entry that makes the venue's number of a symbol, or of `cash`, ours; not booked."""
+
+    def adjust(self, event: AccountEvent) -> None:
+        """Count an entry of `accept`: it is recorded together with the marks after it."""
+
     def cancel_orphans(self) -> None:
         """Ask for open orders of ours to be cancelled that this run does not know."""
 

@@ -288,6 +288,19 @@ async def test_a_report_is_shown_line_by_line(folder, tl):
     ]
 
 
+@pytest.mark.parametrize("words", [["--accept", "AAPL"], ["--reason", "x"]])
+def test_a_difference_is_accepted_with_a_reason_only(tl, words):
+    assert "--accept SYMBOL and --reason TEXT belong together" in the_error_in(
+        tl("reconcile", *words)
+    )
+
+
+def test_with_an_account_of_its_own_there_is_nothing_to_accept(tl, daemon):
+    said = tl("reconcile", "--accept", "AAPL", *WHY)
+
+    assert "there is nothing to accept: the account is in this daemon itself" in the_error_in(said)
+
+
 async def test_the_status_shows_what_the_broker_tells_of_itself(folder, tl):
     venue = {"connection": "up", "rate_budget": {"left": 180, "limit": 200}, "in_flight": []}
     told = {"state": "running", "trading_state": "ACTIVE", "equity": "1", "cash": "1"}

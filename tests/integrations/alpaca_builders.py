@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 
+from ticklane.core.correction import Correction
 from ticklane.core.market import MINUTE, Bar, Bars, Tick, Timeframe
 from ticklane.core.order import OrderUpdate
 from ticklane.core.secret import Secret
@@ -45,7 +46,20 @@ class VenueBench(Bench):
             self.messages.append(message)
             if isinstance(message, OrderUpdate):
                 self._take(message)
+            elif isinstance(message, Correction):
+                self._correct(message)
         self.arrived.set()
+
+    def _correct(self, message):
+        order = self.orders[message.update.order_id]
+        for one in message.taken_back:
+            self.fills.append(one)
+            order.filled_quantity -= abs(one.quantity)
+        if message.taken_back:
+            self.fills.append(message.update.fill)
+            order.filled_quantity += abs(message.update.fill.quantity)
+        else:
+            self._take(message.update)
 
     async def open(self, **known):
         await self.broker.open()

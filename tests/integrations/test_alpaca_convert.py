@@ -7,7 +7,7 @@ import pytest
 from alpaca_builders import an_order
 
 from ticklane.core.order import Side
-from ticklane.integrations.alpaca.answers import Kind, judge
+from ticklane.integrations.alpaca.answers import Kind, judge, recognise
 from ticklane.integrations.alpaca.client import Reply
 from ticklane.integrations.alpaca.convert import (
     order_body,
@@ -185,3 +185,19 @@ ACCEPTED = {**SHOWN, "client_order_id": "mine"}
 )
 def test_only_clear_answers_count(reply, kind):
     assert judge(reply, an_order(1, id="mine")).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind"),
+    [
+        ({}, Kind.ACCEPTED),
+        ({"symbol": "IBM"}, Kind.TAKEN),
+        ({"side": "sell"}, Kind.TAKEN),
+        ({"quantity": 7}, Kind.TAKEN),
+        ({"quantity": 7, "replaces_id": "o1"}, Kind.ACCEPTED),
+    ],
+)
+def test_what_is_found_under_our_id_is_ours_only_if_it_is_what_we_sent(terms, kind):
+    found = {"symbol": "BTC/USD", "side": "buy", "quantity": ACCEPTED["qty"], **terms}
+
+    assert recognise(Reply(200, ACCEPTED), an_order(**found, id="mine")).kind is kind

@@ -32,6 +32,7 @@ from ticklane.core.events import (
     StateSaved,
     StrategyFaulted,
     TickCompleted,
+    TradeRevised,
 )
 from ticklane.core.market import Bar, Quote
 from ticklane.core.order import OrderClass, OrderType, Refusal, Side, TimeInForce
@@ -445,3 +446,19 @@ async def test_a_cancelled_begin_spoils_nothing(storage, resumed):
     await storage.record("r1", a_whole_tick(1))
 
     assert (await resumed(storage)).order_count == 1
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+async def test_a_trade_that_was_told_with_an_inferred_price_is_revised(storage, place, is_at_once):
+    order, told, other = an_order(), a_trade(START + 1), a_trade(START + 2)
+    first, second = told._replace(profit=Decimal(7)), told._replace(profit=Decimal(8))
+    events = [
+        [born(order), FillBooked(a_fill(order), told), FillBooked(a_fill(order, "x2"), other)],
+        [TradeRevised(told, first), TradeRevised(first, second)],
+    ]
+    for batch in [events[0] + events[1]] if is_at_once else events:
+        await storage.record("r1", batch)
+    await storage.close()
+
+    with Reader(place) as reader:
+        assert [row["profit"] for row in reader.trades()] == ["8", "12.34567891"]

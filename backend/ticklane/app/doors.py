@@ -79,10 +79,13 @@ def _safety_doors(runner: StrategyRunner) -> tuple[Door, ...]:
         await runner.flatten(reason)
         return f"closing everything; our open orders: {runner.get_status().open_orders}"
 
-    async def reconcile() -> dict[str, Any] | None:
+    async def reconcile(accept: str | None = None, reason: str = "") -> dict[str, Any] | None:
+        event = await runner.accept(accept, reason) if accept is not None else None
         report = await runner.broker.reconcile()
         if report is None:
             return None
+        if event is not None:
+            report.adopted.insert(0, event.detail)
         await runner.note(Reconciled(report.to_dict(), SystemClock().now_ns()))
         return report.to_dict()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ticklane.app.build import StrategyRunner
+from ticklane.core.correction import TAKEN_BACK
 from ticklane.core.events import (
     Event,
     FillBooked,
@@ -90,6 +91,9 @@ def _compared(report: Mapping[str, Any]) -> str | None:
 
 
 def _filled(fill: Fill, label: str) -> str:
+    if fill.rule == TAKEN_BACK:
+        size = f"{plain(abs(fill.quantity))} {fill.symbol} at {plain(fill.price)}"
+        return f"{fill.strategy}: of what was inferred, {size} is replaced, order {fill.order_id}"
     verb = "bought" if fill.quantity > 0 else "sold"
     size = f"{plain(abs(fill.quantity))} {fill.symbol}"
     mark = f" [{label}]" if label else ""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ticklane.app.build import StrategyRunner
 from ticklane.app.result import BacktestResult
+from ticklane.core.correction import standing
 from ticklane.core.money import exact
 from ticklane.core.order import Fill
 from ticklane.core.portfolio import Book
@@ -22,7 +23,7 @@ def run_result(runner: StrategyRunner, database: Place) -> BacktestResult:
     assert runner.feed is not None
     with Reader(database) as reader:
         orders = reader.orders_of(runner.run_id)
-        fills = reader.fills_of(runner.run_id)
+        fills = standing(reader.fills_of(runner.run_id))
         times_ns, equity = reader.equity(runner.run_id)
     shares = {name: book.deposits for name, book in runner.portfolio.books.items()}
     books = {name: Book(name, cash) for name, cash in shares.items()}

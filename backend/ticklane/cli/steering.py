@@ -101,9 +101,27 @@ def flatten(reason: Reason, config: Config = None, database: Database = None) ->
     print(_ask("flatten", config, database, reason=reason))
 
 
-def reconcile(as_json: AsJson = False, config: Config = None, database: Database = None) -> None:
-    """Compare our books with the broker's now, and show what is found."""
-    report = _ask("reconcile", config, database, timeout=_COMPARING_SECONDS)
+def reconcile(
+    accept: Annotated[
+        str | None,
+        typer.Option(metavar="SYMBOL", help="Let the broker's position in it (or its cash) count."),
+    ] = None,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why it is accepted; it is kept in the journal.")
+    ] = "",
+    as_json: AsJson = False,
+    config: Config = None,
+    database: Database = None,
+) -> None:
+    """Compare our books with the broker's now, and show what is found.
+
+    A symbol whose position differs stays halted, and a difference of the cash lets only what
+    reduces through, until it is explained or accepted: --accept SYMBOL, or --accept cash.
+    """
+    if (accept is None) is not (not reason.strip()):
+        raise ConfigError("--accept SYMBOL and --reason TEXT belong together; give both.")
+    wanted = {} if accept is None else {"accept": accept, "reason": reason}
+    report = _ask("reconcile", config, database, timeout=_COMPARING_SECONDS, **wanted)
     if as_json:
         print_json(report)
     elif report is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+ACCEPTED: Final = "ACCEPTED"  # the kind of an operator's own entry: the venue's number counts
 
 
 class AccountEvent(NamedTuple):
@@ -14,7 +16,7 @@ class AccountEvent(NamedTuple):
     """
 
     id: str  # the venue's own
-    kind: str  # FEE, CFEE, DIV, INT, CSD, CSW, JNLC, SPLIT ...
+    kind: str  # FEE, CFEE, DIV, INT, CSD, CSW, JNLC, SPLIT ...; ACCEPTED by an operator
     at_ns: int
     amount: Decimal
     symbol: str | None = None

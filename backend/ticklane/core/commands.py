@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.trading_state import Restriction
 
 
@@ -71,10 +72,29 @@ class Flatten(NamedTuple):
     reason: str
 
 
+class Accept(NamedTuple):
+    """Let the venue's number of a position or of the cash count: this entry makes it ours."""
+
+    event: AccountEvent
+
+
 class Stop(NamedTuple):
     """End the run; `reason` is shutdown, operator or end."""
 
     reason: str = "shutdown"
 
 
-Command = Wake | Pause | Resume | Cancel | Close | Stop | Restrict | Lift | Halt | Release | Flatten
+Command = (
+    Wake
+    | Pause
+    | Resume
+    | Cancel
+    | Close
+    | Accept
+    | Stop
+    | Restrict
+    | Lift
+    | Halt
+    | Release
+    | Flatten
+)

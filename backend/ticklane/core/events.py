@@ -38,6 +38,13 @@ class FillBooked(NamedTuple):
     trade: Trade | None
 
 
+class TradeRevised(NamedTuple):
+    """A round trip was told with an inferred price, and is known now."""
+
+    told: Trade
+    trade: Trade
+
+
 class EquityMarked(NamedTuple):
     """The account at one bar close."""
 
@@ -127,6 +134,7 @@ Event = (
     SignalGiven
     | OrderMoved
     | FillBooked
+    | TradeRevised
     | EquityMarked
     | StrategyFaulted
     | StateSaved

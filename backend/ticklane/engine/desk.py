@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ticklane.core.correction import book_again
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
 from ticklane.core.market import Observation
@@ -380,7 +381,7 @@ class Desk:
             owner = self.orders.get(fill.order_id)
             if owner is not None:
                 owner.executions = (*owner.executions, fill.execution_id)
-            self.portfolio.books[fill.strategy].apply(fill)
+            book_again(self.portfolio.books[fill.strategy], fill)
 
     def _resend(self, order: Order, step: OrderEvent) -> None:
         """Ask again what this step of the journal asked and nobody has answered."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from ticklane.core.adoption import Adopted
 from ticklane.core.commands import Command
+from ticklane.core.correction import Correction
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Tick
 from ticklane.core.order import OrderUpdate
 
-Message = Tick | OrderUpdate | Command | AccountBooked | Reconciled
+Message = Tick | OrderUpdate | Correction | Adopted | Command | AccountBooked | Reconciled
 
 
 class Inbox:

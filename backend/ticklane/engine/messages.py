@@ -6,7 +6,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
+from ticklane.core.account_event import AccountEvent
+from ticklane.core.adoption import Adopted
 from ticklane.core.commands import (
+    Accept,
     Cancel,
     Close,
     Flatten,
@@ -19,11 +22,14 @@ from ticklane.core.commands import (
     Stop,
     Wake,
 )
+from ticklane.core.correction import Correction
 from ticklane.core.errors import ConfigError, TicklaneError
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Quote, Tick, to_datetime
 from ticklane.core.money import plain
 from ticklane.core.order import Order, OrderUpdate
+from ticklane.engine.adoption import adopt
+from ticklane.engine.corrections import hear
 from ticklane.engine.guard import GuardedLane
 from ticklane.engine.host import NEVER_NS
 from ticklane.engine.inbox import Inbox, Message
@@ -100,6 +106,17 @@ class MessageLoop(GuardedLane):
     def request_halt(self, reason: str) -> None:
         """Ask for the kill switch and return at once."""
         self._inbox.put(Halt(reason))
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """Let the venue's number of a symbol, or of `cash`, count where ours differs.
+
+        Raises ConfigError and BrokerError where there is nothing to accept.
+        """
+        event = await self.broker.accept(what, _said(reason))
+        if event is None:
+            raise ConfigError("there is nothing to accept: the account is in this daemon itself.")
+        await self._command(Accept(event))
+        return event
 
     async def note(self, event: AccountBooked | Reconciled) -> None:
         """Have the lane journal what was found out beside it."""
@@ -215,6 +232,10 @@ class MessageLoop(GuardedLane):
             if self._strays:
                 await self._take_strays()
             await self._settle()
+        elif isinstance(message, Correction) and self.desk is not None:
+            hear(self.desk, message)
+            await self._notify()
+            await self._settle()
         elif isinstance(message, Wake):
             await self._take_wake(message.time_ns)
         elif isinstance(message, Pause | Resume):
@@ -229,6 +250,14 @@ class MessageLoop(GuardedLane):
             await self._steer(message)
         elif isinstance(message, AccountBooked | Reconciled):
             self._emit(message)
+        elif isinstance(message, Adopted) and self.desk is not None:
+            adopt(self.desk, message.order)
+        elif isinstance(message, Accept):
+            self.broker.adjust(message.event)
+            self._emit(AccountBooked(message.event))
+            if self._is_recording:
+                self._note_changes()  # or one of the two would be known without the other
+            await self._flush()
 
     def _set_paused(self, strategy: str | None, is_paused: bool) -> None:
         chosen = [h for h in self._in_order if strategy is None or h.name == strategy]

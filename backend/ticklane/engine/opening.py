@@ -11,7 +11,9 @@ from typing import Any
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.money import CASH_STEP
+from ticklane.core.portfolio import Portfolio
 from ticklane.core.words import in_words
+from ticklane.engine.adoption import open_orphan_book
 from ticklane.engine.desk import Desk
 from ticklane.engine.host import StrategyHost
 from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface
@@ -107,6 +109,15 @@ def takes_reason(strategy: StrategyInterface) -> bool:
 def signal_life_ns(seconds: float, feed: Feed) -> int:
     """How long an order may still be sent: until the next bar, but not longer than `seconds`."""
     return min(int(seconds * 1e9), int(feed.timeframe.ns))
+
+
+def open_books(
+    portfolio: Portfolio, cash: Decimal, shares: Mapping[str, Decimal | None], recovered: Recovered
+) -> None:
+    """A book for each strategy, and one for orders that belong to none, where there are such."""
+    for name, share in share_cash(cash, shares).items():
+        portfolio.open_book(name, share)
+    open_orphan_book(portfolio, (*recovered.orders, *recovered.fills))
 
 
 def remember_closed(desk: Desk, recovered: Recovered) -> None:

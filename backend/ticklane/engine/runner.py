@@ -11,6 +11,7 @@ from typing import Any
 
 from ticklane.clock import SimulatedClock, SystemClock
 from ticklane.core.commands import Stop
+from ticklane.core.correction import Correction
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
 from ticklane.core.events import Reconciled, RunFunded, RunStarted, RunStopped
 from ticklane.core.market import put_prices
@@ -20,6 +21,7 @@ from ticklane.core.portfolio import BookView
 from ticklane.core.words import in_words
 from ticklane.engine import opening
 from ticklane.engine.collector import resting_collector
+from ticklane.engine.corrections import hear
 from ticklane.engine.desk import Desk
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.messages import MessageLoop
@@ -228,12 +230,11 @@ class StrategyRunner(MessageLoop):
     async def _recover(self) -> None:
         """Take in what happened at the venue while nobody was here; strategies hear of it later."""
         assert self.desk is not None
-        report = await self.broker.recover()
-        if report is not None:
+        if (report := await self.broker.recover()) is not None:
             self._emit(Reconciled(report.to_dict(), self.now_ns))
         for message in (*self._inbox.take(), *self.broker.updates()):
-            if isinstance(message, OrderUpdate):
-                self.desk.take(message)
+            if isinstance(message, OrderUpdate | Correction):
+                hear(self.desk, message)
             else:
                 await self._process(message)
         await self._take_strays()
@@ -272,8 +273,7 @@ class StrategyRunner(MessageLoop):
             past = [past_of(self.feed, symbol, since_ns) for symbol in self.feed.symbols]
             put_prices(self.last, ((one.symbol, one.last) for one in by_arrival(past)))
         await self.broker.connect(recovered, self.last)
-        for name, cash in opening.share_cash(self.broker.starting_cash, self._shares).items():
-            self.portfolio.open_book(name, cash)
+        opening.open_books(self.portfolio, self.broker.starting_cash, self._shares, recovered)
         desk.restore(recovered.orders, recovered.fills, recovered.steps)
         opening.remember_closed(desk, recovered)
         for host in self.hosts.values():

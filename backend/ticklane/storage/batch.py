@@ -21,6 +21,7 @@ from ticklane.storage.rows import (
 )
 
 Writes = list[tuple[str, list[Row]]]
+_TRADE_KEYS = ("run_id", "strategy", "symbol", "opened_ns", "closed_ns")
 _RUN_COLUMNS = ("cursor_ns", "venue_marks", "ended_ns", "end_reason", "starting_cash")
 
 
@@ -40,6 +41,7 @@ class Batch:
             sql.ORDER_EVENT: [],
             sql.FILL: [],
             sql.TRADE: [],
+            sql.REVISED_TRADE: [],
             sql.EQUITY: [],
             sql.SIGNAL: [],
             sql.ACCOUNT_EVENT: [],
@@ -114,6 +116,21 @@ class Batch:
         self._rows[sql.FILL].append(fill_row(event.fill, self.run_id, self.fill_count))
         if event.trade is not None:
             self._rows[sql.TRADE].append(trade_row(event.trade, self.run_id))
+
+    def _trade_revised(self, event: e.TradeRevised) -> None:
+        """Each row is written once, since one statement may write all of the batch."""
+        told, row = trade_row(event.told, self.run_id), trade_row(event.trade, self.run_id)
+        new, revised = self._rows[sql.TRADE], self._rows[sql.REVISED_TRADE]
+        if told in new:
+            new[new.index(told)] = row
+            return
+        keys = {f"k_{name}": told[name] for name in _TRADE_KEYS}
+        del told["run_id"], row["run_id"]
+        for number, earlier in enumerate(revised):
+            if told.items() <= earlier.items():
+                revised[number] = {**earlier, **row}
+                return
+        revised.append({**row, **keys})
 
     def _signal_given(self, event: e.SignalGiven) -> None:
         intent, order = event.intent, event.order
@@ -214,6 +231,7 @@ class Batch:
 _TAKERS: dict[type, Callable[[Batch, Any], None]] = {
     e.OrderMoved: Batch._order_moved,
     e.FillBooked: Batch._fill_booked,
+    e.TradeRevised: Batch._trade_revised,
     e.SignalGiven: Batch._signal_given,
     e.EquityMarked: Batch._equity_marked,
     e.StrategyFaulted: Batch._strategy_faulted,

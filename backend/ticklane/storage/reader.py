@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from ticklane.core.correction import book_again
 from ticklane.core.errors import StorageError
 from ticklane.core.market import to_datetime
 from ticklane.core.money import ZERO, plain
@@ -200,7 +201,7 @@ class Reader:
         """What the fills add up to, a strategy and symbol; flat ones too unless `open_only`."""
         books: dict[str, Book] = {}
         for fill in self.fills_of(run):
-            books.setdefault(fill.strategy, Book(fill.strategy, ZERO)).apply(fill)
+            book_again(books.setdefault(fill.strategy, Book(fill.strategy, ZERO)), fill)
         return [
             {
                 "strategy": position.strategy,

@@ -198,9 +198,12 @@ async def _order_count(connection: AsyncConnection, run_id: str) -> int:
     newest = await _rows(connection, query.order_by(orders.c.number.desc()).limit(1))
     if not newest:
         return 0
-    own = re.search(r"-(\d+)$", newest[0]["id"])
+    # One that was found at the venue has its own old number, whenever its row was made.
+    by_id = query.order_by(func.length(orders.c.id).desc(), orders.c.id.desc()).limit(1)
+    ids = [newest[0]["id"], (await _rows(connection, by_id))[0]["id"]]
+    own = [int(found[1]) for one in ids if (found := re.search(r"-(\d+)$", one))]
     number: int = newest[0]["number"]
-    return max(number, int(own[1]) if own else 0)
+    return max(number, *own, 0)
 
 
 def _strategies(run_id: str) -> Select[Any]:

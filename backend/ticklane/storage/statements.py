@@ -57,6 +57,18 @@ def _move_order() -> Update:
     return update(schema.orders).where(schema.orders.c.id == bindparam("k_id")).values(values)
 
 
+def _revise_trade() -> Update:
+    """A trade is found by what was told of it; where two began and ended at once, one is taken."""
+    table = schema.trades
+    keys = ("run_id", "strategy", "symbol", "opened_ns", "closed_ns")
+    found = select(func.max(table.c.seq)).where(
+        *(table.c[name] == bindparam(f"k_{name}") for name in keys)
+    )
+    query = update(table).where(table.c.seq == found.scalar_subquery())
+    changing = [c.name for c in table.columns if c.name not in ("seq", "run_id")]
+    return query.values({name: bindparam(name) for name in changing})
+
+
 def _move_run() -> Update:
     def newest(column: Column[Any]) -> Any:
         return func.coalesce(bindparam(column.name), column)
@@ -80,6 +92,7 @@ MOVED_ORDER = sql_of(_move_order())
 ORDER_EVENT = sql_of(_insert(schema.order_events))
 FILL = sql_of(_insert(schema.fills))
 TRADE = sql_of(_insert(schema.trades))
+REVISED_TRADE = sql_of(_revise_trade())
 STATE = sql_of(_upsert(schema.strategy_state))
 EQUITY = sql_of(_upsert(schema.equity))
 SIGNAL = sql_of(_insert(schema.signals))

@@ -8,8 +8,11 @@ from decimal import Decimal
 from sim_disk import INSTALLATION
 from sim_venue import CASH, STRANGERS
 
+from ticklane.core.correction import TAKEN_BACK, book_again, revised_trades
 from ticklane.core.order import LEGAL_STEPS, OrderStatus
+from ticklane.core.portfolio import Book
 from ticklane.core.trading_state import TradingState
+from ticklane.storage.rows import fill_of, trade_row
 
 PREFIX = f"tl-{INSTALLATION}-"
 _S = OrderStatus
@@ -106,7 +109,7 @@ class Checks:
         if row["execution_id"] in self._executions:
             self.fail("fill", f"{row['execution_id']} is booked twice.")
         self._executions.add(row["execution_id"])
-        self._booked[broker_id] += abs(Decimal(row["quantity"]))
+        self._booked[broker_id] += _size(row)
         if self._booked[broker_id] > listed.filled_qty:
             self.fail(
                 "fill",
@@ -127,9 +130,16 @@ class Checks:
             *_fills_differ(orders, fills, exchange),
             *_money_differs(disk, fills, exchange),
             *_books_differ(life, disk, fills),
+            *_trips_differ(life, disk),
             *_steps_differ(orders, disk.rows("SELECT * FROM order_events ORDER BY seq")),
             *(f"still restricted: {one.sentence}" for one in _restrictions(life)),
         ]
+
+
+def _size(row):
+    """What a fill adds to its order: one that takes back what was inferred, takes from it."""
+    size = abs(Decimal(row["quantity"]))
+    return -size if row["rule"] == TAKEN_BACK else size
 
 
 def _restrictions(life):
@@ -188,17 +198,27 @@ def _strangers(orders, exchange):
 
 def _fills_differ(orders, fills, exchange):
     ours, theirs = defaultdict(list), defaultdict(list)
-    for fill in fills:
+    for fill in _standing(fills):
         row = orders[fill["order_id"]]
         listed = _listed(row, exchange)
         key = row["id"] if listed is None else listed.id
-        ours[key].append((abs(Decimal(fill["quantity"])), Decimal(fill["price"])))
+        ours[key].append((fill["size"], Decimal(fill["price"])))
     for one in exchange.ledger.executions:
         if one["symbol"] != STRANGERS:
             theirs[one["order_id"]].append((Decimal(one["qty"]), Decimal(one["price"])))
     for key in {**ours, **theirs}:
         if sorted(ours[key]) != sorted(theirs[key]):
             yield f"fills of {key} are {ours[key]}, at the venue {theirs[key]}."
+
+
+def _standing(fills):
+    """Each fill with its size, less what was taken back of it; none without a size."""
+    found = {fill["execution_id"]: {**fill, "size": _size(fill)} for fill in fills}
+    for fill in fills:
+        if fill["rule"] == TAKEN_BACK:
+            del found[fill["execution_id"]]
+            found[fill["execution_id"].rpartition(":")[0]]["size"] += _size(fill)
+    return [fill for fill in found.values() if fill["size"]]
 
 
 def _money_differs(disk, fills, exchange):
@@ -239,6 +259,28 @@ def _books_differ(life, disk, fills):
     for symbol, quantity in held.items():
         if portfolio.net(symbol) != quantity:
             yield f"the books hold {portfolio.net(symbol)} {symbol}, the database {quantity}."
+
+
+def _trips_differ(life, disk):
+    """Books and trades are those of the fills that stand, booked where inferred ones stood."""
+    fills = [fill_of(row) for row in disk.rows("SELECT * FROM fills ORDER BY number")]
+    books, trades = {}, defaultdict(list)
+    for fill in fills:
+        book = books.setdefault(fill.strategy, Book(fill.strategy, Decimal(0)))
+        trade = book_again(book, fill)
+        if trade is not None:
+            trades[fill.symbol].append(trade)
+        for old, new in revised_trades(book, fill.symbol):
+            trades[fill.symbol][trades[fill.symbol].index(old)] = new
+    for name, book in books.items():
+        for symbol, position in book.positions.items():
+            live = life.runner.portfolio.books[name].positions[symbol]
+            if (live.cost, live.quantity) != (position.cost, position.quantity):
+                yield f"{symbol} cost {live.cost}, by the database {position.cost}."
+    made = sorted(trade_row(one, "r1")["profit"] for found in trades.values() for one in found)
+    kept = sorted(row["profit"] for row in disk.rows("SELECT * FROM trades"))
+    if list(map(Decimal, made)) != list(map(Decimal, kept)):
+        yield f"trades are {kept}, but by the fills {made}."
 
 
 def _steps_differ(orders, steps):

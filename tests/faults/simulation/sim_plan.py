@@ -48,6 +48,7 @@ VENUE_ACTS = (
 STATUSES = (500, 502, 503, 504)
 HOUR = 3600.0
 _SLOWNESS = (("is_cancelling", 0.15), ("is_accepting", 0.08), ("is_replacing", 0.12))
+_SILENCE = 0.15  # how many seeds have a time in which orders fill without executions
 
 
 class Window(NamedTuple):
@@ -107,12 +108,16 @@ class Plan:
         return found
 
     def _slow_venue(self, rng):
-        """Windows in which the venue keeps new orders, cancels or replacements waiting."""
+        """Windows in which the venue keeps new orders, cancels, replacements or news waiting."""
         found = []
         for kind, chance in _SLOWNESS:
             if rng.random() < chance:
                 begin = rng.uniform(0.0, self.trade_seconds)
                 found.append(Window(kind, begin, begin + rng.choice((4.0, 12.0, 40.0))))
+        if rng.random() < _SILENCE:
+            begin = rng.uniform(0.0, self.trade_seconds)
+            end = begin + rng.choice((9.0, 20.0, 60.0, 150.0))
+            found.append(Window("is_reporting", begin, end))
         return found
 
     def _clock_steps(self, rng):

@@ -9,6 +9,7 @@ from random import Random
 import sim_wires
 
 from ticklane.core.errors import ConfigError
+from ticklane.core.money import ZERO
 from ticklane.testing.venue.control import Control
 from ticklane.testing.venue.data_access import keys_of
 from ticklane.testing.venue.exchange import Exchange
@@ -42,6 +43,7 @@ class SimVenue:
     def __init__(self, world):
         self.world, plan = world, world.plan
         self._rng = Random(f"venue {plan.seed}")
+        self._unheard = Random(f"unheard {plan.seed}")
         self.market = SimMarket(world.clock.true_ns)
         self.exchange = Exchange(
             self.market,
@@ -101,12 +103,33 @@ class SimVenue:
         now = self.world.loop.time()
         for one in self.world.plan.slow_venue:
             is_swift = is_quiet or not one.holds(now)
+            if one.kind == "is_reporting" and not self._is_counted():
+                continue  # what is told late would be counted twice
             if self._swift.get(one.kind, True) is not is_swift:
                 self._swift[one.kind] = is_swift
                 self.world.note("venue", one.kind, is_swift)
                 self.control.switch(**{one.kind: is_swift})
-                if is_swift:
+                if one.kind == "is_reporting":
+                    self.control.switch(is_matching=is_swift)
+                elif is_swift:
                     self._decide()
+        if not self._swift.get("is_reporting", True):
+            self._fill_unheard()
+
+    def _fill_unheard(self):
+        """While no execution is told, some order trades in two of them, at two prices."""
+        rng = self._unheard
+        found = self._open_orders()
+        listed = rng.choice(found) if found and rng.random() < 0.7 else None
+        left = ZERO if listed is None else listed.size - listed.filled_qty
+        part = (left * rng.choice((1, 2, 3)) / 4).quantize(Decimal("0.01"))
+        if listed is None or not part:
+            return
+        self._note("fill unheard", listed)
+        price = Decimal(str(self.prices[listed.symbol]))
+        self.control.fill(listed.id, part, price)
+        if listed.is_open and rng.random() < 0.8:
+            self.control.fill(listed.id, None, price + Decimal("0.37"))
 
     def _decide(self):
         """What was kept waiting happens, or is refused."""
@@ -123,13 +146,16 @@ class SimVenue:
         self.market.price(symbol, moved)
 
     def _some_order(self):
-        found = [
+        found = self._open_orders()
+        return self._rng.choice(found) if found else None
+
+    def _open_orders(self):
+        return [
             one
             for one in self.exchange.orders.values()
             if one.is_open and one.id in self.exchange.venue.by_id  # not kept waiting
             if one.status != "held" and one.symbol != STRANGERS
         ]
-        return self._rng.choice(found) if found else None
 
     def _note(self, act, listed):
         self.world.note("act", act, listed.client_order_id, listed.status)

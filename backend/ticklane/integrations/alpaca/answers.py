@@ -7,9 +7,13 @@ from typing import Final, NamedTuple
 
 from ticklane.core.order import Order, Refusal
 from ticklane.integrations.alpaca.client import Reply
-from ticklane.integrations.alpaca.convert import VenueOrder, read_order
+from ticklane.integrations.alpaca.convert import VenueOrder, is_of, read_order
 
 LONGEST_WAIT: Final = 30.0
+_TAKEN: Final = Refusal(
+    "id_taken",
+    "an order that this database does not know has the same id at Alpaca; this one was not sent.",
+)
 
 
 class Kind(Enum):
@@ -18,6 +22,7 @@ class Kind(Enum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     DUPLICATE = "duplicate"
+    TAKEN = "taken"  # another order has this id: ours was never taken
     RATE_LIMITED = "rate_limited"
     ABSENT = "absent"
     UNCLEAR = "unclear"
@@ -49,6 +54,17 @@ def judge(reply: Reply, order: Order) -> Answer:
             return Answer(Kind.DUPLICATE)
         return Answer(Kind.REFUSED, reason=_words(reply))
     return Answer(Kind.UNCLEAR)
+
+
+def recognise(reply: Reply, order: Order) -> Answer:
+    """The same of a look-up, which may find what was sent under this id in a life forgotten."""
+    answer = judge(reply, order)
+    seen = answer.order
+    if seen is None:
+        return answer
+    is_sized = order.notional is None and order.replaces_id is None and seen.quantity is not None
+    is_other = not is_of(order, seen) or (is_sized and seen.quantity != order.quantity)
+    return Answer(Kind.TAKEN, reason=_TAKEN) if is_other else answer
 
 
 def _words(reply: Reply) -> Refusal:

@@ -13,7 +13,7 @@ from ticklane.clock import SystemClock
 from ticklane.core.account_event import AccountEvent
 from ticklane.core.crash import crash_point
 from ticklane.core.errors import BrokerError, ConfigError
-from ticklane.core.events import AccountBooked, Reconciled
+from ticklane.core.events import Reconciled
 from ticklane.core.instrument import Instrument
 from ticklane.core.money import to_decimal
 from ticklane.core.order import Order, OrderUpdate
@@ -31,7 +31,8 @@ from ticklane.integrations.alpaca.convert import read_number
 from ticklane.integrations.alpaca.hearing import Hearing
 from ticklane.integrations.alpaca.ledger import KEPT_NS, Ledger
 from ticklane.integrations.alpaca.protection import Protection
-from ticklane.integrations.alpaca.reconcile import Reconciler, Reconciliation
+from ticklane.integrations.alpaca.reconcile import Reconciler
+from ticklane.integrations.alpaca.report import Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.strangers import Strangers
@@ -97,9 +98,9 @@ class AlpacaBroker(BrokerInterface):
         self._api = Api(LateRequests(self._requests), RateBudget(clock), jitter)
         self._made_requests: Requests | None = None
         self.tracks, self._ledger = Tracks(), Ledger()
-        self._restrictions = Restrictions(lambda message: self.put(message), clock)
+        self._restrictions = Restrictions(self._put, clock)
         self._fees = CoinFees()
-        self._teller = Teller(self.tracks, self._ledger, self._tell, clock.now_ns, self._fees)
+        self._teller = Teller(self.tracks, self._ledger, self._put, clock.now_ns, self._fees)
         self._sender = Sender(
             self._api,
             self.tracks,
@@ -114,16 +115,9 @@ class AlpacaBroker(BrokerInterface):
             Protection(self._api, self.tracks, self._teller, self._sender.spawn)
         self._strangers = Strangers(self._api, self.tracks, self._teller, self._sender.spawn)
         self._hearing = Hearing(self.tracks, self._teller, self._restrictions, self._strangers)
+        room = (self._api, self.tracks, self._teller, self._ledger)
         self._reconciler = Reconciler(
-            self._api,
-            self.tracks,
-            self._teller,
-            self._ledger,
-            self._sender,
-            self._restrictions,
-            self._strangers,
-            clock,
-            self._put_event,
+            *room, self._sender, self._restrictions, self._strangers, clock, self._put
         )
         self._reconciler.on_positions = self._fees.note
         self._stream = stream or TradeStream(
@@ -228,15 +222,14 @@ class AlpacaBroker(BrokerInterface):
         elif self._cash is None:
             found = await self._api.read("/account", needs="cash")
             self._cash = read_number(found["cash"])
-        self.tracks.prefix = f"tl-{recovered.installation}-"
+        self._reconciler.begin(recovered, frozenset(self._instruments))
         self._strangers.ask = self.recall
         self._take_back(recovered)
         self._start(self._stream.run(self._hearing.take, self._note_up, self._note_down), "stream")
 
     def _take_back(self, recovered: Recovered) -> None:
         self.tracks.remember((*recovered.closed, *recovered.orders))
-        marks = recovered.venue_marks.get(_MARKS)
-        if marks:
+        if marks := recovered.venue_marks.get(_MARKS):
             self._ledger.restore(marks)
         cursor_ns = recovered.cursor_ns or recovered.started_ns or self._clock.now_ns()
         since_ns = self._reconciler.since_ns = max(cursor_ns, self._ledger.read_until_ns)
@@ -274,6 +267,14 @@ class AlpacaBroker(BrokerInterface):
     async def reconcile(self) -> Reconciliation:
         """Compare with the venue now; who asks keeps the report."""
         return await self._reconciler.run("asked")
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """The entry that makes Alpaca's number of a symbol, or of `cash`, ours; not yet booked."""
+        return await self._reconciler.accept(what, reason)
+
+    def adjust(self, event: AccountEvent) -> None:
+        """Count an accepted entry; what is different then is not of our orders."""
+        self._ledger.accept(event)
 
     async def _reconcile(self, why: str) -> Reconciliation:
         report = await self._reconciler.run(why)
@@ -353,11 +354,8 @@ class AlpacaBroker(BrokerInterface):
 
     # --- what the venue says -----------------------------------------------------------------
 
-    def _tell(self, update: OrderUpdate) -> None:
-        self.put(update)
-
-    def _put_event(self, event: AccountEvent) -> None:
-        self.put(AccountBooked(event))
+    def _put(self, message: Any) -> None:
+        self.put(message)  # wherever that is by now
 
     def _note_up(self) -> None:
         self._is_up.set()

@@ -134,6 +134,11 @@ def replacement_body(old: Order, new: Order, filled: Decimal) -> dict[str, Any]:
     return body
 
 
+def is_of(order: Order, seen: VenueOrder) -> bool:
+    """True for our order; False for one with its id that something else was sent under."""
+    return (seen.symbol, seen.side) == (order.symbol, order.side)
+
+
 # --- what we read ------------------------------------------------------------------------------
 
 
@@ -218,6 +223,16 @@ def read_account_event(row: Mapping[str, Any]) -> AccountEvent | None:
         )
     except (KeyError, TypeError, ValueError, InvalidOperation):
         return None
+
+
+def read_positions(body: Any) -> dict[str, Decimal]:
+    """Signed quantities by symbol, crypto with its slash."""
+    found: dict[str, Decimal] = {}
+    for row in body if isinstance(body, list) else ():
+        quantity = abs(read_number(row["qty"]))
+        is_short = row.get("side") == "short" or str(row["qty"]).startswith("-")
+        found[read_symbol(row["symbol"])] = -quantity if is_short else quantity
+    return found
 
 
 def read_symbol(text: Any) -> str:

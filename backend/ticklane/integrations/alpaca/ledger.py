@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ticklane.core.account_event import AccountEvent
+from ticklane.core.correction import TAKEN_BACK
 from ticklane.core.market import DAY
 from ticklane.core.money import ZERO, plain, to_cash
 from ticklane.core.order import Fill, Side
@@ -38,6 +39,7 @@ class Ledger:
         self.foreign: dict[str, Decimal] = {}  # of the positions, what is not ours
         self.seen: dict[str, int] = {}  # ids of booked activities -> their instants
         self.read_until_ns = 0  # all activities until then have been read
+        self.told = 0  # fills of ours, also those that were taken back
 
     @property
     def cash(self) -> Decimal:
@@ -63,7 +65,11 @@ class Ledger:
 
     def book(self, fill: Fill) -> None:
         """One execution of ours."""
-        self.own.trade(fill.symbol, fill.quantity, fill.price)
+        self.told += 1
+        if fill.rule == TAKEN_BACK:
+            self.own.undo(fill.symbol, -fill.quantity, fill.price)
+        else:
+            self.own.trade(fill.symbol, fill.quantity, fill.price)
 
     def book_foreign(self, id: str, execution: Execution) -> bool:
         """One execution of somebody else's order in the same account; once."""
@@ -84,6 +90,16 @@ class Ledger:
         self.version += 1
         self.base.take(event)
         return True
+
+    def accept(self, event: AccountEvent) -> None:
+        """What an operator has accepted is not ours, but it counts."""
+        self.seen[event.id] = event.at_ns
+        self.version += 1
+        self.base.cash += event.amount
+        if event.symbol is not None and event.quantity:
+            symbol, quantity = event.symbol, event.quantity
+            self.base.positions[symbol] = self.base.held(symbol) + quantity
+            self.foreign[symbol] = self.foreign.get(symbol, ZERO) + quantity
 
     def skip(self, id: str, at_ns: int) -> None:
         """This happened before the base was taken: it is in it."""
@@ -164,14 +180,23 @@ class Part:
         self.positions[symbol] = self.held(symbol) + quantity
         self.cash -= to_cash(quantity * price)
         self.fills += 1
+        self._expect(symbol, quantity, price, 1)
+
+    def undo(self, symbol: str, quantity: Decimal, price: Decimal) -> None:
+        """Such an execution is not what it was told to be, or a part of it is not."""
+        self.positions[symbol] = self.held(symbol) - quantity
+        self.cash += to_cash(quantity * price)
+        self._expect(symbol, quantity, price, -1)
+
+    def _expect(self, symbol: str, quantity: Decimal, price: Decimal, sign: int) -> None:
         value = abs(quantity * price)
         if not is_crypto_like(symbol):
             if quantity < ZERO:
-                _add(self.expected, _CASH, value * _SALE_FEES + _CENT)
+                _add(self.expected, _CASH, sign * (value * _SALE_FEES + _CENT))
         elif quantity > ZERO:
-            _add(self.expected, symbol, quantity * _COIN_FEE)
+            _add(self.expected, symbol, sign * quantity * _COIN_FEE)
         else:
-            _add(self.expected, _CASH, value * _COIN_FEE)
+            _add(self.expected, _CASH, sign * value * _COIN_FEE)
 
     def take(self, event: AccountEvent) -> None:
         """An account event: cash, and for fees in coins and splits a quantity."""

@@ -10,15 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from ticklane.core.account_event import AccountEvent
-from ticklane.core.market import DAY, to_datetime
+from ticklane.core.adoption import Adopted
+from ticklane.core.errors import BrokerError
+from ticklane.core.events import AccountBooked
+from ticklane.core.market import DAY
 from ticklane.core.money import ZERO, plain
+from ticklane.core.order import Order
 from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca import account_state
+from ticklane.integrations.alpaca.acceptance import adjustment
+from ticklane.integrations.alpaca.adoption import adopted
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import (
     Execution,
@@ -27,15 +32,16 @@ from ticklane.integrations.alpaca.convert import (
     read_fill,
     read_number,
     read_order,
-    read_symbol,
+    read_positions,
 )
 from ticklane.integrations.alpaca.ledger import KEPT_NS, Ledger
+from ticklane.integrations.alpaca.report import Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.strangers import Strangers
 from ticklane.integrations.alpaca.teller import Teller, key_of
 from ticklane.integrations.alpaca.tracks import Track, Tracks
-from ticklane.interfaces import Clock
+from ticklane.interfaces import Clock, Recovered
 
 _log = logging.getLogger("ticklane.alpaca")
 _LOOKS: Final = 3  # at positions and cash, before a difference is one
@@ -43,37 +49,6 @@ _BETWEEN_LOOKS: Final = 1.0
 _GAP_WAITS: Final = (0.5, 2.0, 5.0)
 _OVERLAP_NS: Final = 600_000_000_000
 _SWEEP_NS: Final = 3_600_000_000_000
-
-
-@dataclass
-class Reconciliation:
-    """What a comparison with the venue has shown, in plain words."""
-
-    why: str  # start, reconnect, asked, ...
-    at_ns: int
-    found: list[str] = field(default_factory=list)
-    adopted: list[str] = field(default_factory=list)
-    differs: list[str] = field(default_factory=list)
-    trouble: str = ""  # why it could not be done wholly
-    seconds: float = 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        """True when everything could be read."""
-        return not self.trouble
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
-        return {
-            "why": self.why,
-            "at": to_datetime(self.at_ns).isoformat(),
-            "seconds": round(self.seconds, 3),
-            "is_complete": self.is_complete,
-            "trouble": self.trouble,
-            "found": list(self.found),
-            "adopted": list(self.adopted),
-            "differs": list(self.differs),
-        }
 
 
 class Reconciler:
@@ -89,14 +64,15 @@ class Reconciler:
         restrictions: Restrictions,
         strangers: Strangers,
         clock: Clock,
-        put_event: Callable[[AccountEvent], None],
+        put: Callable[[Any], None],
     ) -> None:
         self._api, self._tracks, self._teller, self._ledger = api, tracks, teller, ledger
         self._sender, self._restrictions, self._clock = sender, restrictions, clock
-        self._strangers, self._put_event = strangers, put_event
+        self._strangers, self._put = strangers, put
+        self._run, self._order_count, self._symbols = "", 0, frozenset[str]()
         self.since_ns = 0  # activities and closed orders are asked for from here on
         self.known_keys: set[str] = set()  # of executions that the database has
-        self.cash = ZERO
+        self.cash, self.positions = ZERO, dict[str, Decimal]()
         self.account: Mapping[str, Any] = {}
         self.last: Reconciliation | None = None
         self.on_positions: Callable[[Mapping[str, Decimal]], None] = _ignore
@@ -106,6 +82,12 @@ class Reconciler:
         self._gaps: set[str] = set()
         self._lock = asyncio.Lock()
         teller.on_gap = self.note_gap
+
+    def begin(self, recovered: Recovered, symbols: frozenset[str]) -> None:
+        """Hear of which run it is, and what is traded in it."""
+        self._tracks.prefix = f"tl-{recovered.installation}-"
+        self._run, self._order_count = recovered.run_id, recovered.order_count
+        self._symbols = symbols
 
     async def run(self, why: str) -> Reconciliation:
         """The whole comparison; never raises for a venue that does not answer."""
@@ -135,6 +117,16 @@ class Reconciler:
         if report.adopted or report.differs:
             self.last = report
         return report
+
+    async def accept(self, what: str, reason: str) -> AccountEvent:
+        """The entry that makes up for a difference, as it is now; raises BrokerError."""
+        report = await self.run("accept")
+        if not report.is_complete or not self._is_settled():
+            raise BrokerError(
+                report.trouble or "what Alpaca has filled is not known yet; try later."
+            )
+        now_ns = self._clock.now_ns()
+        return adjustment(self._ledger, what, self.positions, self.cash, reason, now_ns)
 
     # --- orders ------------------------------------------------------------------------------
 
@@ -174,17 +166,35 @@ class Reconciler:
             return set()
         known, is_strange = self._tracks.find(seen), self._is_strange(seen)
         if is_strange and orphans is not None:  # or is it over to us, and forgotten?
-            known = await self._strangers.find(seen.id, seen.client_id)
+            known = await self._strangers.find(seen.id, self._strangers.name_of(seen))
         before = None if known is None else (known.told, known.booked)
         track = self._teller.take_order(seen)
         if track is not None and before != (track.told, track.booked):
             report.adopted.append(f"order {track.order.id} is {track.told} at Alpaca.")
         elif track is None and is_strange:
-            self._note_stranger(seen, report, orphans)
+            is_at_start = orphans is not None and report.why == "start"
+            if not (is_at_start and self._adopt(row, seen, report)):
+                self._note_stranger(seen, report, orphans)
         return {seen.id, *(leg.id for leg in seen.legs)}
 
     def _is_strange(self, seen: VenueOrder) -> bool:
         return not any(self._tracks.find(one) for one in (seen, *seen.legs))
+
+    def _adopt(self, row: Mapping[str, Any], seen: VenueOrder, report: Reconciliation) -> bool:
+        order = adopted(row, seen, self._tracks.prefix, self._run)
+        if order is None or seen.symbol not in self._symbols or self._is_numbered(order):
+            return False
+        self._put(Adopted(order))
+        self._tracks.add(order)
+        words = f"{plain(order.quantity)} {order.symbol}, {order.side}, as order {order.id}"
+        report.adopted.append(f"an order of this run that its database did not know: {words}.")
+        _log.error("an open order of this run that its database did not know is taken: %s", words)
+        self._teller.take_order(seen)
+        return True
+
+    def _is_numbered(self, order: Order) -> bool:
+        """True when the database has given this number away: what became of it is in there."""
+        return int(order.id.rpartition("-")[2]) <= self._order_count
 
     def _note_stranger(
         self, seen: VenueOrder, report: Reconciliation, orphans: dict[str, str] | None
@@ -208,6 +218,7 @@ class Reconciler:
         """Day and date is all that fees have, so now and then a whole day is read again."""
         now_ns = self._clock.now_ns()
         is_sweep = is_whole or now_ns - self._swept_ns > _SWEEP_NS
+        is_sweep = is_sweep or self._tracks.has_inferred(now_ns - _SWEEP_NS)
         after_ns = min(self.since_ns, now_ns) - DAY if is_sweep else now_ns - _OVERLAP_NS
         for row in await self._api.activities(after_ns):
             if row.get("activity_type") == "FILL":
@@ -266,7 +277,7 @@ class Reconciler:
                 + (f" and {plain(event.quantity)} {event.symbol}." if event.quantity else ".")
             )
         self._told_events[event.id] = event.at_ns
-        self._put_event(event)
+        self._put(AccountBooked(event))
 
     # --- executions that are missing ---------------------------------------------------------
 
@@ -331,15 +342,15 @@ class Reconciler:
         return not tracks.unsure() and not any(one.missing for one in tracks.by_id.values())
 
     def _version(self) -> tuple[int, int]:
-        return self._ledger.own.fills, len(self._ledger.seen)
+        return self._ledger.told, len(self._ledger.seen)
 
     async def _read_account(self) -> dict[str, Decimal]:
         self.account = await self._api.read("/account", needs="cash")
         account_state.apply(self.account, self._restrictions)
         self.cash = read_number(self.account.get("cash") or 0)
-        positions = read_positions(await self._api.read("/positions"))
-        self.on_positions(positions)
-        return positions
+        self.positions = read_positions(await self._api.read("/positions"))
+        self.on_positions(self.positions)
+        return self.positions
 
     async def _take_base(
         self, report: Reconciliation, positions: dict[str, Decimal]
@@ -378,13 +389,3 @@ class Reconciler:
 
 def _ignore(_: object) -> None:
     """Nobody wants to know."""
-
-
-def read_positions(body: Any) -> dict[str, Decimal]:
-    """Signed quantities by symbol, crypto with its slash."""
-    found: dict[str, Decimal] = {}
-    for row in body if isinstance(body, list) else ():
-        quantity = abs(read_number(row["qty"]))
-        is_short = row.get("side") == "short" or str(row["qty"]).startswith("-")
-        found[read_symbol(row["symbol"])] = -quantity if is_short else quantity
-    return found

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ticklane.core.crash import crash_point
 from ticklane.core.order import Order, OrderStatus, Refusal
-from ticklane.integrations.alpaca.answers import Answer, Kind, back_off, judge, not_open
+from ticklane.integrations.alpaca.answers import Answer, Kind, back_off, judge, not_open, recognise
 from ticklane.integrations.alpaca.api import Api
 from ticklane.integrations.alpaca.client import Reply
 from ticklane.integrations.alpaca.convert import order_body, read_order, replacement_body
@@ -235,7 +235,7 @@ class Sender:
         if answer.kind is Kind.REFUSED and was_unclear:
             self._quarantine(track, answer.reason)  # an earlier request may still be on its way
             return True
-        if answer.kind is Kind.REFUSED:
+        if answer.kind in (Kind.REFUSED, Kind.TAKEN):
             self._teller.tell(track, _S.REJECTED, answer.reason)
             return True
         return False
@@ -243,7 +243,7 @@ class Sender:
     async def _look_up(self, track: Track) -> Answer:
         parameters = {"client_order_id": track.order.client_order_id}
         reply = await self._api.look_up("/orders:by_client_order_id", parameters)
-        answer = judge(reply, track.order)
+        answer = recognise(reply, track.order)
         if answer.kind in (Kind.REFUSED, Kind.DUPLICATE):
             return Answer(Kind.UNCLEAR)  # it is no refusal of the order
         return answer
@@ -283,7 +283,7 @@ class Sender:
                 if answer.kind is Kind.ACCEPTED and answer.order is not None:
                     self._teller.take_order(answer.order)
                     return
-                if answer.kind is Kind.ABSENT:
+                if answer.kind in (Kind.ABSENT, Kind.TAKEN):
                     passed += min(clock() - said_no_at, _LONGEST_WAIT + 5.0)
                 said_no_at = clock()
             sentence = "Alpaca has not known it for five minutes."

@@ -45,7 +45,11 @@ class Strangers:
     def note(self, seen: VenueOrder) -> None:
         """It was listed: should it have filled, its client order id need not be asked for."""
         for one in (seen, *seen.legs):
-            _keep(self._listed, one.id, one.client_id)
+            _keep(self._listed, one.id, self.name_of(one))
+
+    def name_of(self, seen: VenueOrder) -> str:
+        """Its client order id; none where we follow another order by this name."""
+        return "" if seen.client_id in self._tracks.by_client_id else seen.client_id
 
     async def is_foreign(self, broker_id: str) -> bool:
         """Whether an order is surely none of those we follow; else its fill is looked at later."""
@@ -59,7 +63,7 @@ class Strangers:
             seen = read_order(body)
             if seen is None or self._teller.take_order(seen) is not None:
                 return False
-            client_id = seen.client_id
+            client_id = self.name_of(seen)
         return await self.find(broker_id, client_id) is None
 
     # --- what we have forgotten --------------------------------------------------------------
@@ -98,7 +102,7 @@ class Strangers:
 
     async def _look_for(self, seen: VenueOrder) -> None:
         try:
-            if await self.find(seen.id, seen.client_id) is not None:
+            if await self.find(seen.id, self.name_of(seen)) is not None:
                 self._teller.take_order(seen)
         except Unread:
             return  # the next look at the venue finds it

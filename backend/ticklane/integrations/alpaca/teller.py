@@ -15,6 +15,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+from ticklane.core.correction import INFERRED, Correction
 from ticklane.core.crash import crash_point
 from ticklane.core.money import ZERO, plain, to_cash
 from ticklane.core.order import (
@@ -28,8 +29,9 @@ from ticklane.core.order import (
 )
 from ticklane.integrations.alpaca.coin_fees import CoinFees
 from ticklane.integrations.alpaca.convert import Execution, VenueOrder
+from ticklane.integrations.alpaca.inferred import inferred_key
 from ticklane.integrations.alpaca.ledger import Ledger
-from ticklane.integrations.alpaca.tracks import INFERRED, NOT_THERE, Track, Tracks
+from ticklane.integrations.alpaca.tracks import NOT_THERE, Track, Tracks
 
 _S = OrderStatus
 _log = logging.getLogger("ticklane.alpaca")
@@ -37,7 +39,7 @@ _STRANGERS: Final = 500  # so many executions of orders not known (yet) are kept
 
 
 class Teller:
-    """Turns what the venue says into OrderUpdates; `put` takes them.
+    """Turns what the venue says into OrderUpdates and Corrections; `put` takes them.
 
     `on_gap(track)` is called when the venue has filled more than the executions we know,
     `on_late(track)` when an order appears that was given up, `on_excess(track)` when an order
@@ -48,7 +50,7 @@ class Teller:
         self,
         tracks: Tracks,
         ledger: Ledger,
-        put: Callable[[OrderUpdate], None],
+        put: Callable[[OrderUpdate | Correction], None],
         now_ns: Callable[[], int],
         fees: CoinFees,
     ) -> None:
@@ -167,15 +169,23 @@ class Teller:
             return False
         key = key_of(execution)
         total = execution.total
-        if key in track.keys or (total is not None and total <= track.covered):
+        if key in track.keys:
             return True
+        known = ZERO  # so much of it was inferred
+        if track.inferred is not None:
+            known = track.inferred.overlap(execution, track.missing)
+            if known < execution.quantity and total is not None and total <= track.inferred.covered:
+                return True
         if total is not None:
             track.filled = max(track.filled, track.earlier + total)
-        if total is not None and track.booked + execution.quantity > track.filled:
+        if total is not None and track.booked - known + execution.quantity > track.filled:
             _log.error("execution %s of order %s is told already", execution.id, track.order.id)
             track.keys.add(key)
             return True
-        self._book(track, execution, key, f"{source} {execution.id}")
+        if known:
+            self._replace(track, execution, key, f"{source} {execution.id}", known)
+        else:
+            self._book(track, execution, key, f"{source} {execution.id}")
         return True
 
     def take_kept(self, broker_id: str) -> None:
@@ -202,20 +212,38 @@ class Teller:
             seen.updated_ns,
         )
         _log.error("order %s has filled without executions; one is inferred", track.order.id)
-        track.covered = inferred.total or ZERO
-        self._book(track, inferred, key_of(inferred), INFERRED)
+        self._book(track, inferred, inferred_key(seen.id, inferred.total or ZERO), INFERRED)
 
-    def _book(self, track: Track, execution: Execution, key: str, detail: str) -> None:
+    def _replace(
+        self, track: Track, execution: Execution, key: str, detail: str, known: Decimal
+    ) -> None:
+        """Book an execution in the place of what was inferred of it."""
+        assert track.inferred is not None
+        taken_back = track.inferred.take_back(execution, known, self._now_ns())
+        for one in taken_back:
+            track.value -= abs(one.quantity) * one.price
+            self._ledger.book(one)
+        track.booked -= known
+        if known < execution.quantity:
+            self._book(track, execution, key, detail, taken_back)
+            return
+        fill = self._fill(track, execution._replace(held=None), key, detail)
+        if fill.fee_asset is not None:  # what is held of a coin is not to change
+            fill = fill._replace(fee=-sum((one.fee for one in taken_back), ZERO))
+        self._ledger.book(fill)
+        update = OrderUpdate(track.order.id, None, self._now_ns(), fill)
+        self._put(Correction(update, taken_back))
+        crash_point("fill.replaced")
+
+    def _fill(self, track: Track, execution: Execution, key: str, detail: str) -> Fill:
+        """The fill of an execution, which is told from now on."""
         order = track.order
-        if track.told in NOT_THERE:
-            self._say(track, _S.ACKED)
-        was_over = track.told in TERMINAL
         track.keys.add(key)
         track.booked += execution.quantity
         track.value += execution.quantity * execution.price
         signed = execution.quantity if order.side is Side.BUY else -execution.quantity
         fee, fee_asset = self._fees.of(execution)
-        fill = Fill(
+        return Fill(
             order.id,
             key,
             order.strategy,
@@ -230,12 +258,30 @@ class Teller:
             fee_asset,
             detail,
         )
+
+    def _book(
+        self,
+        track: Track,
+        execution: Execution,
+        key: str,
+        detail: str,
+        taken_back: tuple[Fill, ...] = (),
+    ) -> None:
+        order = track.order
+        if track.told in NOT_THERE:
+            self._say(track, _S.ACKED)
+        was_over = track.told in TERMINAL
+        fill = self._fill(track, execution, key, detail)
+        if fill.rule == INFERRED:
+            track.infer(fill)
         status, quantity = self._size(track, execution)
         track.told = status or (_S.FILLED if track.booked >= track.size else _S.PARTIAL)
         if was_over:
             self._tracks.reopen(track)
         self._ledger.book(fill)
-        self._put(OrderUpdate(order.id, status, self._now_ns(), fill, None, None, quantity))
+        update = OrderUpdate(order.id, status, self._now_ns(), fill, None, None, quantity)
+        is_plain = fill.rule != INFERRED and not taken_back
+        self._put(update if is_plain else Correction(update, taken_back))
         track.note_change()
         crash_point("fill.told")
         if was_over:

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from ticklane.core.correction import INFERRED, TAKEN_BACK
 from ticklane.core.money import ZERO
 from ticklane.core.order import TERMINAL, Fill, Order, OrderClass, OrderStatus, OrderType
-from ticklane.integrations.alpaca.convert import VenueOrder
+from ticklane.integrations.alpaca.convert import VenueOrder, is_of
+from ticklane.integrations.alpaca.inferred import Inferred, broker_order_of
 
 _S = OrderStatus
 UNSURE: Final = (_S.SENDING, _S.UNKNOWN, _S.QUARANTINED)  # the venue has not spoken yet
 NOT_THERE: Final = (*UNSURE, _S.NOT_SENT)
-INFERRED: Final = "inferred"  # a fill that no execution of the venue explains
 
 
 class Track:
@@ -30,7 +31,7 @@ class Track:
         self.filled = order.filled_quantity  # the most that the venue has spoken of
         self.value = ZERO  # what the executions told were worth
         self.earlier = ZERO  # filled by an order of the venue that this one has taken over from
-        self.covered = ZERO  # up to this total of the venue's order, the rest was inferred
+        self.inferred: Inferred | None = None  # what was told without executions
         self.newest: VenueOrder | None = None
         self.legs: tuple[Track, ...] = ()
         self.replaces: Track | None = None
@@ -53,7 +54,7 @@ class Track:
     def is_needed(self, before_ns: int) -> bool:
         """True while it is open, incomplete, or was so at the venue after this instant."""
         newest = self.newest
-        if not self.is_over or self.missing:
+        if not self.is_over or not self.is_told:
             return True
         return newest is not None and (newest.end is None or newest.updated_ns > before_ns)
 
@@ -66,6 +67,17 @@ class Track:
     def missing(self) -> Decimal:
         """What the venue has filled, but no execution that we know explains."""
         return max(self.filled - self.booked, ZERO)
+
+    @property
+    def is_told(self) -> bool:
+        """True when every execution that the venue has spoken of is known."""
+        return not self.missing and (self.inferred is None or not self.inferred.quantity)
+
+    def infer(self, fill: Fill) -> None:
+        """An inferred fill was booked; real executions are to take its place."""
+        if self.inferred is None:
+            self.inferred = Inferred()
+        self.inferred.add(fill)
 
     def is_newer(self, seen: VenueOrder) -> bool:
         """False for a picture that was taken before what we know already."""
@@ -135,25 +147,32 @@ class Tracks:
 
     def find(self, seen: VenueOrder) -> Track | None:
         """The track of an order that the venue shows."""
-        return self.by_broker_id.get(seen.id) or self.by_client_id.get(seen.client_id)
+        known = self.by_broker_id.get(seen.id)
+        if known is not None:
+            return known
+        named = self.by_client_id.get(seen.client_id)
+        return named if named is not None and is_of(named.order, seen) else None
 
     def take_back(self, fill: Fill) -> None:
         """A fill that the database has."""
         track = self.by_id.get(fill.order_id)
         if track is not None:
             track.keys.add(fill.execution_id)
-            track.value += abs(fill.quantity) * fill.price
-            of, _, total = fill.execution_id.rpartition(":")
+            size = abs(fill.quantity) if fill.rule != TAKEN_BACK else -abs(fill.quantity)
+            track.value += size * fill.price
+            of = broker_order_of(fill)
             if of and of != track.broker_id:
-                track.earlier += abs(fill.quantity)
-            elif of and fill.rule == INFERRED:
-                track.covered = max(track.covered, Decimal(total))
+                track.earlier += size
+            elif fill.rule == INFERRED:
+                track.infer(fill)
+            elif fill.rule == TAKEN_BACK and track.inferred is not None:
+                track.inferred.restore(fill)
 
     def unbind(self, track: Track) -> None:
         """What the venue knew it by is over, and another order of the venue takes its place."""
         self.by_broker_id.pop(track.broker_id or "", None)
         track.broker_id, track.newest, track.earlier = None, None, track.booked
-        track.covered = ZERO
+        track.inferred = None
 
     def bind(self, track: Track, broker_id: str) -> None:
         """The venue knows it by this id."""
@@ -199,6 +218,11 @@ class Tracks:
     def unsure(self) -> list[Track]:
         """Those of which the venue has not spoken."""
         return [track for track in self.open() if track.told in UNSURE]
+
+    def has_inferred(self, since_ns: int) -> bool:
+        """True while something that was inferred lately waits for its executions."""
+        found = (track.inferred for track in self.by_id.values() if track.inferred is not None)
+        return any(one.since_ns > since_ns for one in found)
 
     def is_quarantined(self, symbol: str) -> bool:
         """True while an order in the symbol may or may not appear, and is not wanted any more."""

@@ -10,7 +10,8 @@ from typing import Any, Final
 from ticklane.core.trading_state import TradingState
 from ticklane.integrations.alpaca.api import Api, Unread
 from ticklane.integrations.alpaca.convert import read_instant
-from ticklane.integrations.alpaca.reconcile import Reconciler, Reconciliation
+from ticklane.integrations.alpaca.reconcile import Reconciler
+from ticklane.integrations.alpaca.report import Reconciliation
 from ticklane.integrations.alpaca.restrictions import Restrictions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.stream import TradeStream

@@ -18,6 +18,7 @@ class Activities:
     def __init__(self, account_id: str, new_id: Callable[[], str]) -> None:
         self._account_id, self._new_id = account_id, new_id
         self._rows: list[tuple[int, dict[str, Any]]] = []
+        self.is_reporting = True  # False: orders show that they fill, but no execution is told
 
     def add(self, kind: str, at_ns: int, **fields: Any) -> dict[str, Any]:
         """Write one down; its id begins with its instant, as Alpaca's do."""
@@ -47,6 +48,7 @@ class Activities:
             row
             for at_ns, row in sorted(self._rows, key=lambda pair: pair[0])
             if (not wanted or row["activity_type"] in wanted)
+            and (self.is_reporting or row["activity_type"] != FILL)
             and (after_ns is None or at_ns > after_ns)
             and (until_ns is None or at_ns < until_ns)
         ]

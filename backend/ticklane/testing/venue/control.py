@@ -15,7 +15,7 @@ from ticklane.testing.venue.holdings import Holding
 from ticklane.testing.venue.listed import ListedOrder
 from ticklane.testing.venue.notices import Cancellation, Correction, Status
 
-_SWITCHES = ("is_matching", "is_accepting", "is_cancelling", "is_replacing")
+_SWITCHES = ("is_matching", "is_accepting", "is_cancelling", "is_replacing", "is_reporting")
 
 
 class Control:
@@ -168,12 +168,14 @@ class Control:
         self.exchange.release(self.find(order).id)
 
     def switch(self, **switches: bool) -> None:
-        """Set is_matching, is_accepting, is_cancelling and is_replacing."""
+        """Set is_matching, is_accepting, is_cancelling, is_replacing and is_reporting."""
+        exchange = self.exchange
+        changes = dict.fromkeys(("is_cancelling", "is_replacing"), exchange.changes)
+        owners: dict[str, Any] = {**changes, "is_reporting": exchange.activities}
         for name, value in switches.items():
             if name not in _SWITCHES:
                 raise ConfigError(f"switch is {name!r}, but must be one of {', '.join(_SWITCHES)}.")
-            is_change = name in ("is_cancelling", "is_replacing")
-            setattr(self.exchange.changes if is_change else self.exchange, name, bool(value))
+            setattr(owners.get(name, exchange), name, bool(value))
 
     # --- the account -------------------------------------------------------------------------
 

@@ -153,7 +153,11 @@ class Steered:
         self.do(lambda: self.control.release(str(order)))
 
     def switch(self, **switches: bool) -> None:
-        """Set is_matching, is_accepting, is_cancelling, is_replacing; False keeps them waiting."""
+        """Set is_matching, is_accepting, is_cancelling, is_replacing; False keeps them waiting.
+
+        While is_reporting is False, orders show that they fill, but by which executions is told
+        only later, by the activities.
+        """
         self.do(lambda: self.control.switch(**switches))
 
     def set_account(self, **values: Any) -> None:

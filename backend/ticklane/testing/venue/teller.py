@@ -118,15 +118,15 @@ class Teller:
             self._take_coin_fee(fill)
         execution_id = exchange.new_id()
         self._write(listed, fill, execution_id, is_done, now)
-        event = "fill" if is_done else "partial_fill"
-        self.announce(
-            listed,
-            event,
-            execution_id=execution_id,
-            price=plain(fill.price),
-            qty=plain(quantity),
-            position_qty=plain(exchange.held(listed.symbol)),
-        )
+        if exchange.activities.is_reporting:
+            self.announce(
+                listed,
+                "fill" if is_done else "partial_fill",
+                execution_id=execution_id,
+                price=plain(fill.price),
+                qty=plain(quantity),
+                position_qty=plain(exchange.held(listed.symbol)),
+            )
         if pending not in (None, "pending_new") and not is_done:
             listed.step(pending, now)
         if is_done and (late := exchange.changes.forget(listed)) is not None:

@@ -1,0 +1,176 @@
+"""A database that was taken back from a copy: what it does not know is found and followed."""
+
+import asyncio
+import shutil
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from alpaca_builders import PATIENCE, HandFeed, a_broker, an_order, at_venue
+from test_alpaca_sending import LIMIT
+
+from lane_builders import a_strategy
+from ticklane.app.doors import doors_of
+from ticklane.clock import SystemClock
+from ticklane.core.order import OrderStatus
+from ticklane.engine.runner import StrategyRunner
+from ticklane.storage.reader import Reader
+from ticklane.storage.service import StorageService
+
+
+@asynccontextmanager
+async def a_life(venue, path, **options):
+    """A daemon whose strategy does what is asked of it from outside."""
+    runner = StrategyRunner(
+        a_broker(venue, **options),
+        storage=StorageService(path, minimum_free_bytes=0),
+        feed=HandFeed(),
+        clock=SystemClock(),
+    )
+    wishes = []
+
+    def on_tick(strategy, data):
+        return [wishes.pop(0)] if wishes else None
+
+    runner.load_strategy(a_strategy(on_tick))
+    runner.wishes = wishes
+    await runner.start()
+    try:
+        yield runner
+    finally:
+        await runner.stop()
+
+
+async def wish(runner, venue, **terms):
+    """Have the strategy ask for something, and give back the order that came of it."""
+    known = set(runner.desk.orders)
+    runner.wishes.append({"symbol": "AAPL", "signal": "BUY", "quantity": 1, **terms})
+    runner.feed.show(100, SystemClock().now_ns())
+    async with asyncio.timeout(PATIENCE):
+        while not (new := set(runner.desk.orders) - known):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        order = runner.desk.orders[new.pop()]
+        while order.status in (OrderStatus.SENDING, OrderStatus.UNKNOWN):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    return order
+
+
+async def until(is_so):
+    async with asyncio.timeout(PATIENCE):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+OFFER = {"order_type": "limit", "limit_price": 90, "time_in_force": "gtc"}
+
+
+@pytest.fixture
+async def lost(venue, tmp_path):
+    """A database from before its run's second order, which is open at the venue."""
+    path = tmp_path / "runs.db"
+    venue.price("AAPL", 100)
+    async with a_life(venue, path) as runner:
+        first = await wish(runner, venue)
+        await until(lambda: not first.is_open)
+    shutil.copy(path, tmp_path / "copy.db")
+    async with a_life(venue, path) as runner:
+        order = await wish(runner, venue, **OFFER, quantity=3)
+        assert order.status is OrderStatus.ACKED
+    return tmp_path / "copy.db", order
+
+
+def rows_of(path, **which):
+    with Reader(path) as reader:
+        return {row["id"]: row for row in reader.orders(**which)}
+
+
+async def test_an_open_order_of_the_run_is_followed_under_its_own_id(venue, lost):
+    path, order = lost
+    async with a_life(venue, path) as runner:
+        report = await doors_of(runner)["reconcile"]()
+        found = runner.desk.orders[order.id]
+
+        assert report["differs"] == []
+        assert (found.strategy, found.status, found.limit_price) == ("orphan", "ACKED", 90)
+        assert found.client_order_id == order.client_order_id
+        assert not runner.trading.restrictions
+
+    row = rows_of(path)[order.id]
+    assert (row["status"], row["quantity"], row["strategy"]) == ("ACKED", "3", "orphan")
+
+
+async def test_it_can_be_cancelled(venue, lost):
+    path, order = lost
+    async with a_life(venue, path) as runner:
+        await runner.cancel(order.id)
+        await until(lambda: not runner.desk.orders[order.id].is_open)
+
+    assert rows_of(path)[order.id]["status"] == "CANCELED"
+    assert venue.exchange.by_client_id[order.client_order_id].status == "canceled"
+
+
+async def test_its_fills_are_booked_once_in_a_book_of_its_own(venue, lost):
+    path, order = lost
+    await asyncio.to_thread(venue.fill, order.client_order_id, 1, 90)
+    async with a_life(venue, path) as runner:
+        await until(lambda: runner.portfolio.net("AAPL") == 2)
+        await asyncio.to_thread(venue.fill, order.client_order_id, 2, 89)
+        await until(lambda: runner.portfolio.net("AAPL") == 4)
+        report = await doors_of(runner)["reconcile"]()
+
+        assert report["differs"] == []
+        assert runner.portfolio.books["orphan"].cash == -90 - 178
+
+    async with a_life(venue, path) as runner:
+        report = await doors_of(runner)["reconcile"]()
+
+        assert (report["differs"], report["adopted"]) == ([], [])
+        assert runner.portfolio.net("AAPL") == 4
+        assert runner.portfolio.cash == Decimal(venue.exchange.account.cash)
+        await runner.flatten("enough")
+        await until(lambda: not runner.portfolio.net("AAPL"))
+
+
+async def test_no_later_order_gets_its_id(venue, lost):
+    path, order = lost
+    async with a_life(venue, path) as runner:
+        later = await wish(runner, venue)
+        await until(lambda: not later.is_open)
+    async with a_life(venue, path) as runner:
+        last = await wish(runner, venue)
+        await until(lambda: not last.is_open)
+
+    assert len({order.id, later.id, last.id}) == 3
+    assert (later.status, last.status) == (OrderStatus.FILLED, OrderStatus.FILLED)
+
+
+async def test_an_order_that_is_over_and_has_the_same_id_is_not_taken_for_ours(venue, lost):
+    path, order = lost
+    await asyncio.to_thread(venue.cancel, order.client_order_id)
+    async with a_life(venue, path) as runner:
+        later = await wish(runner, venue)
+        last = await wish(runner, venue)
+        await until(lambda: not last.is_open)
+
+    assert (later.id, later.status, later.reason_code) == (order.id, "REJECTED", "id_taken")
+    assert last.status is OrderStatus.FILLED
+
+
+async def test_what_another_run_has_sent_is_shown_and_not_taken_over(venue):
+    async with at_venue(venue) as bench:
+        order = an_order(1, **LIMIT)
+        order.client_order_id = "tl-abc123-r0-7"
+        await asyncio.to_thread(
+            venue.do,
+            lambda: venue.exchange.submit(
+                {
+                    "symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit",
+                    "limit_price": "90", "time_in_force": "gtc",
+                    "client_order_id": order.client_order_id,
+                }
+            ),
+        )  # fmt: skip
+        report = await bench.broker._reconciler.run("start")
+
+        assert "that this run does not know" in report.adopted[0]
+        assert bench.broker._reconciler.orphans
