@@ -124,7 +124,7 @@ class Lane(Recorder):
         watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
         ((beat.current, host, on_tick, wishes),) = simple
         assert self.desk is not None
-        take, notices = self.desk.take, self.desk.notices
+        take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
         for tick in ticks:
             data.time_ns, _, (seen,) = tick
             put(symbol, seen)
@@ -143,8 +143,15 @@ class Lane(Recorder):
             except Exception as error:
                 answer = None
                 self._take_hot_fault(host, error)
-            if wishes or (answer is not None and (answer.__class__ is not list or answer)):
+            if wishes or (answer is not None and answer.__class__ is not list):
                 await self._hear(host, answer)
+            elif answer:
+                host.status.signals += len(answer)
+                for wish in answer:
+                    if wish is not None:
+                        decide(host.name, host.symbols, wish, data.time_ns)
+                if notices:
+                    await self._notify()
             if outgoing:
                 await self._settle()
                 beat.current = host.name

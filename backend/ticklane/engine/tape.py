@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Any
 
 from ticklane.core.order import Fill, Order
 from ticklane.core.portfolio import Book, Portfolio
@@ -16,8 +17,8 @@ class Tape:
         self.orders: list[Order] = []
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
-        self.cash = array("d")  # of all books after each fill: made while it is at hand
-        self.held = array("d")  # of the fill's symbol, in all books
+        self.cash: array[Any] = array("d")  # of all books after each fill: made while it is at hand
+        self.held: array[Any] = array("d")  # of the fill's symbol, in all books
 
     def book(self, fill: Fill, trade: Trade | None, book: Book, portfolio: Portfolio) -> None:
         """Keep a fill that has just been booked, the trade it closed, and what they led to."""
@@ -27,5 +28,5 @@ class Tape:
         cash, held = book.cash, book.positions[fill.symbol].quantity
         if len(portfolio.books) > 1:
             cash, held = portfolio.cash, portfolio.net(fill.symbol)
-        self.cash.append(float(cash))
-        self.held.append(float(held))
+        self.cash.append(cash)  # which turns it into a float
+        self.held.append(held)
