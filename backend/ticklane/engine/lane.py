@@ -125,16 +125,15 @@ class Lane(Recorder):
         ((beat.current, host, on_tick, wishes),) = simple
         assert self.desk is not None
         take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
-        for tick in ticks:
-            data.time_ns, _, (seen,) = tick
-            put(symbol, seen)
+        for data.time_ns, symbols, observed in ticks:
+            put(symbol, observed[0])
             if watches:
-                for update in observe(make_tick(tick)):
+                for update in observe(make_tick((data.time_ns, symbols, observed))):
                     take(update)
                     if notices:
                         await self._notify()
             if self._simple is not simple:
-                await self._ask(*tick)
+                await self._ask(data.time_ns, symbols, observed)
                 if outgoing:
                     await self._settle()
                 return
