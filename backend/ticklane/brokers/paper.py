@@ -68,9 +68,6 @@ class PaperBroker(BrokerInterface):
         )
         self._marks: dict[str, Any] = {}
         self.watches = self.venue.working  # a dict: truthy while there are open orders
-        # The lane asks these at each tick with open orders: straight to the venue.
-        self.observe = self.venue.observe  # type: ignore[method-assign]
-        self.updates = self.venue.updates  # type: ignore[method-assign]
 
     def _checked(self, instrument: Instrument) -> Instrument:
         if instrument.currency != self.currency:

@@ -62,6 +62,7 @@ class Position:
         "cost",
         "entered",
         "entry_amount",
+        "entry_price",
         "exit_amount",
         "opened_ns",
         "quantity",
@@ -77,11 +78,14 @@ class Position:
         self.quantity: Decimal = ZERO
         self.cost: Decimal = ZERO
         self.realised_profit: Decimal = ZERO  # of everything closed so far, before fees
-        self._open_trip(0, ZERO, ZERO, ZERO)
+        self._open_trip(0, ZERO, ZERO, ZERO, ZERO)
 
-    def _open_trip(self, opened_ns: int, quantity: Decimal, amount: Decimal, fee: Decimal) -> None:
+    def _open_trip(
+        self, opened_ns: int, price: Decimal, quantity: Decimal, amount: Decimal, fee: Decimal
+    ) -> None:
         """Begin a round trip from flat; its amounts are signed like the quantity."""
         self.opened_ns = opened_ns
+        self.entry_price: Decimal | None = price  # None: an average, to be reckoned
         self.quantity = self.entered = quantity
         self.cost = self.entry_amount = amount
         self.exit_amount = ZERO
@@ -104,11 +108,12 @@ class Position:
         """
         quantity, held = fill.quantity, self.quantity
         if not held:
-            self._open_trip(fill.filled_ns, quantity, amount, fill.fee)
+            self._open_trip(fill.filled_ns, fill.price, quantity, amount, fill.fee)
             return None
         if fill.fee:
             self.trip_fees += fill.fee
         if (quantity > ZERO) is (held > ZERO):
+            self.entry_price = None
             self.quantity += quantity
             self.cost += amount
             self.entered += quantity
@@ -116,7 +121,7 @@ class Position:
             return None
         rest = held + quantity
         if not rest:
-            return self._close_trip(amount, fill.filled_ns)
+            return self._close_trip(fill, amount)
         if (rest > ZERO) is (held > ZERO):
             part = (self.cost * -quantity / held).quantize(CASH_STEP)
             self.realised_profit -= amount + part
@@ -132,25 +137,28 @@ class Position:
         closing_fee = (fill.fee * share).quantize(CASH_STEP)
         opening_fee = fill.fee - closing_fee
         self.trip_fees -= opening_fee
-        trade = self._close_trip(closing_amount, fill.filled_ns)
-        self._open_trip(fill.filled_ns, rest, amount - closing_amount, opening_fee)
+        trade = self._close_trip(fill, closing_amount)
+        self._open_trip(fill.filled_ns, fill.price, rest, amount - closing_amount, opening_fee)
         return trade
 
-    def _close_trip(self, amount: Decimal, closed_ns: int) -> Trade:
+    def _close_trip(self, fill: Fill, amount: Decimal) -> Trade:
         """Sell (or buy back) all that is left for `amount`, signed like the fill."""
         self.realised_profit -= amount + self.cost
+        price = None if self.exit_amount else fill.price  # else an average
         self.exit_amount -= amount
         self.quantity = self.cost = ZERO
-        return self._trade(self.exit_amount, closed_ns)
+        return self._trade(self.exit_amount, fill.filled_ns, price)
 
     def open_trade(self, price: Decimal) -> Trade | None:
         """The present round trip marked at `price`, or None when flat."""
         if not self.quantity:
             return None
-        return self._trade(self.exit_amount + self.quantity * price, None)
+        return self._trade(self.exit_amount + self.quantity * price, None, None)
 
-    def _trade(self, exit_amount: Decimal, closed_ns: int | None) -> Trade:
-        entered, fees = self.entered, self.trip_fees
+    def _trade(
+        self, exit_amount: Decimal, closed_ns: int | None, exit_price: Decimal | None
+    ) -> Trade:
+        entered, fees, entry_price = self.entered, self.trip_fees, self.entry_price
         is_long = entered > ZERO
         return _make_trade(
             (
@@ -158,8 +166,8 @@ class Position:
                 self.symbol,
                 _BUY if is_long else _SELL,
                 entered if is_long else -entered,
-                self.entry_amount / entered,
-                exit_amount / entered,
+                self.entry_amount / entered if entry_price is None else entry_price,
+                exit_amount / entered if exit_price is None else exit_price,
                 self.opened_ns,
                 closed_ns,
                 exit_amount - self.entry_amount - fees,
