@@ -8,8 +8,10 @@ from ticklane.core.money import exact, plain, to_decimal
 from ticklane.core.order import OrderStatus, OrderUpdate, Refusal
 from ticklane.core.portfolio import Portfolio
 from ticklane.engine.desk import Desk
+from ticklane.engine.restoring import restore
 from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker
+from ticklane.interfaces import Recovered
 from ticklane.risk.manager import RiskManager
 from ticklane.risk.sizing import read_sizing
 from ticklane.testing.builders import START, a_bar, a_fill
@@ -154,7 +156,10 @@ class DeskBench:
         still_open = [one for one in copies.values() if one.is_open]
         named = {one.id for one in still_open}
         steps = [step for step in events if step.order_id in named]
-        other.desk.restore(still_open, self.desk.tape.fills, steps)
+        fills = tuple(self.desk.tape.fills)
+        restore(
+            other.desk, Recovered("r1", orders=tuple(still_open), steps=tuple(steps), fills=fills)
+        )
         return other
 
 

@@ -10,6 +10,7 @@ from lane_builders import a_feed as a_feed_of
 from lane_builders import a_runner, a_strategy, some_bars
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.instrument import Instrument, OrderRules
+from ticklane.engine.restoring import restore
 from ticklane.interfaces import Cancelling, Replacing
 from ticklane.storage.service import StorageService
 from ticklane.testing.builders import START
@@ -146,7 +147,7 @@ def test_the_exits_belong_to_the_half_that_opens(long_of_ten):
 
     first = bench.sell(15, take_profit=90, stop_loss=110)
 
-    [second] = bench.desk._flips.waiting.values()
+    [second] = bench.desk.flips.waiting.values()
     assert (first.order_class, first.legs, second.order_class) == ("simple", (), "bracket")
     assert [(leg.quantity, leg.parent_id) for leg in second.legs] == [(5, second.id)] * 2
     bench.fill(bench.ack(first))
@@ -192,7 +193,7 @@ def test_the_waiting_half_may_be_cancelled(long_of_ten):
 def test_cancelling_an_exit_of_the_waiting_half_cancels_all_of_it(long_of_ten):
     bench = long_of_ten
     bench.sell(15, take_profit=90, stop_loss=110)
-    [second] = bench.desk._flips.waiting.values()
+    [second] = bench.desk.flips.waiting.values()
 
     bench.want(Cancelling(second.legs[0]))
 
@@ -303,7 +304,7 @@ async def test_a_database_keeps_who_waits_for_whom(has_closed, long_of_ten, tmp_
         recovered = await storage.begin_run("print", {}, START)
 
     again = DeskBench(**NO_FLIPS)
-    again.desk.restore(recovered.orders, recovered.fills, recovered.steps)
+    restore(again.desk, recovered)
 
     assert again.sent == (["submit sell 5 AAPL market"] if has_closed else [])
     if not has_closed:

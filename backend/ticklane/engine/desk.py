@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ticklane.core.correction import book_again
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
 from ticklane.core.market import Observation
@@ -37,7 +36,7 @@ _MARKET, _SENDING = OrderType.MARKET, OrderStatus.SENDING
 _DENIED, _FILLED, _PARTIAL = OrderStatus.DENIED, OrderStatus.FILLED, OrderStatus.PARTIAL
 _ACKED, _GIVEN_UP = OrderStatus.ACKED, (OrderStatus.QUARANTINED, OrderStatus.NOT_SENT)
 _MANY = 20_000  # so many orders are remembered; beyond that the oldest closed ones are forgotten
-_CANCEL_REQUESTED = "cancel requested"
+CANCEL_REQUESTED = "cancel requested"
 _NONE: Mapping[str, Order] = {}
 
 Notice = Fill | Order
@@ -75,8 +74,8 @@ class Desk:
         self.on_stray: Callable[[OrderUpdate], None] | None = None  # told of an unknown order
         self.valid_until: Callable[[str, int], int] | None = None  # to send an entry, or again
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
-        self._flips = Flips(self)
-        self._waiting, self._no_flip = self._flips.waiting, maker.no_flip
+        self.flips = Flips(self)
+        self._waiting, self._no_flip = self.flips.waiting, maker.no_flip
 
     # --- what strategies want ----------------------------------------------------------------
 
@@ -143,7 +142,7 @@ class Desk:
         is_sized_market = order.type is _MARKET and bool(order.quantity)
         if order.is_cancel_pending:
             return False
-        return is_sized_market and self._flips.waiting_with(order) is None
+        return is_sized_market and self.flips.waiting_with(order) is None
 
     def _place(self, order: Order, intent: Intent, at_ns: int, refusal: Refusal | None) -> None:
         """Ask the risk manager and send the order off, or deny it."""
@@ -155,7 +154,7 @@ class Desk:
             refusal = self.risk.refusal(order, self.portfolio, open_orders, price, at_ns)
         if refusal is None:
             if self._no_flip and symbol in self._no_flip:
-                second = self._flips.split(order)
+                second = self.flips.split(order)
             if self.valid_until is not None:
                 self._limit_life(order if second is None else second, at_ns)
             self.outgoing.append(("submit", order, None))
@@ -237,17 +236,17 @@ class Desk:
         return True
 
     def _cancel(self, order: Order, at_ns: int) -> None:
-        second = self._flips.waiting_with(order)
+        second = self.flips.waiting_with(order)
         if second is not None:
-            self._flips.cancel(second, at_ns)
+            self.flips.cancel(second, at_ns)
         elif not order.is_cancel_pending:
             order.is_cancel_pending = True
-            self.journal(order, order.status, at_ns, _CANCEL_REQUESTED)
+            self.journal(order, order.status, at_ns, CANCEL_REQUESTED)
             self.outgoing.append(("cancel", order, None))
 
     def _replace(self, order: Order, changes: Mapping[str, Any], at_ns: int) -> None:
         try:
-            if self._flips.waiting_with(order) is not None:
+            if self.flips.waiting_with(order) is not None:
                 raise ConfigError(f"order {order.id} is not sent yet; cancel it instead.")
             terms = read_changes(order, changes)
         except ConfigError as error:
@@ -287,6 +286,14 @@ class Desk:
             order.broker_order_id = evidence = broker_order_id
         if quantity is not None:
             order.quantity = quantity
+        if status is _ACKED and before is _SENDING and fill is None and reason is None:
+            # The usual answer: nothing else is to be done.
+            order.status = status
+            if self.events is not None:
+                self.journal(order, before, at_ns, evidence)
+            if self.order_listeners:
+                self.notify_order(order)
+            return
         if fill is not None:
             evidence = fill.execution_id
             if evidence in order.executions:
@@ -300,10 +307,7 @@ class Desk:
                 self.journal(order, before, at_ns, "size")  # only that is known better now
                 return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
-        if status is _ACKED and before is _SENDING:  # the usual answer to an order sent
-            order.status = status
-        else:
-            order.advance(status, reason)
+        order.advance(status, reason)
         if self.events is not None:
             self.journal(order, before, at_ns, evidence)
         if status in TERMINAL:
@@ -313,7 +317,7 @@ class Desk:
         if self.order_listeners:
             self.notify_order(order)
         if self._waiting:
-            self._flips.note_end(order, at_ns)
+            self.flips.note_end(order, at_ns)
 
     def _take_late(self, order: Order, before: OrderStatus, at_ns: int) -> None:
         """An order that was thought to be over trades after all: it may be cancelled again."""
@@ -358,43 +362,3 @@ class Desk:
         closed = [order_id for order_id, order in self.orders.items() if not order.is_open]
         for order_id in closed[: _MANY // 2]:
             del self.orders[order_id]
-
-    def restore(
-        self, orders: Iterable[Order], fills: Iterable[Fill], steps: Iterable[OrderEvent]
-    ) -> None:
-        """Take open orders and all fills of an interrupted run back into the books.
-
-        What was durable but perhaps not sent goes out again, in the order of the journal.
-        """
-        for order in orders:
-            self.orders[order.id] = order
-            lane = self.open.setdefault(order.symbol, {})
-            if order.is_open:
-                lane[order.id] = order
-        self._flips.restore(self.orders.values())
-        journal = tuple(steps)
-        asked = {s.order_id: s for s in journal if s.to_status is _SENDING and not _cancels(s)}
-        for step in journal:
-            if _cancels(step) or asked.get(step.order_id) is step:
-                self._resend(self.orders[step.order_id], step)
-        for fill in fills:
-            owner = self.orders.get(fill.order_id)
-            if owner is not None:
-                owner.executions = (*owner.executions, fill.execution_id)
-            book_again(self.portfolio.books[fill.strategy], fill)
-
-    def _resend(self, order: Order, step: OrderEvent) -> None:
-        """Ask again what this step of the journal asked and nobody has answered."""
-        if _cancels(step):
-            self.outgoing.append(("cancel", order, None))
-        elif order.status is not _SENDING:
-            return
-        elif order.replaces_id in self.orders:
-            self.outgoing.append(("replace", self.orders[order.replaces_id], order))
-        elif order.parent_id is None:
-            self.outgoing.append(("submit", order, None))
-
-
-def _cancels(step: OrderEvent) -> bool:
-    """True for the step that asks for a cancel."""
-    return step.evidence == _CANCEL_REQUESTED

@@ -14,7 +14,6 @@ from ticklane.core.money import CASH_STEP
 from ticklane.core.portfolio import Portfolio
 from ticklane.core.words import in_words
 from ticklane.engine.adoption import open_orphan_book
-from ticklane.engine.desk import Desk
 from ticklane.engine.host import StrategyHost
 from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface
 
@@ -118,14 +117,3 @@ def open_books(
     for name, share in share_cash(cash, shares).items():
         portfolio.open_book(name, share)
     open_orphan_book(portfolio, (*recovered.orders, *recovered.fills))
-
-
-def remember_closed(desk: Desk, recovered: Recovered) -> None:
-    """Let the desk know orders that are over, since a venue may still speak of them."""
-    for order in recovered.closed:
-        desk.orders.setdefault(order.id, order)
-        desk.open.setdefault(order.symbol, {})  # a late fill opens it again
-    for fill in recovered.fills if recovered.closed else ():
-        found = desk.orders.get(fill.order_id)
-        if found is not None and fill.execution_id not in found.executions:
-            found.executions = (*found.executions, fill.execution_id)

@@ -26,6 +26,7 @@ from ticklane.engine.desk import Desk
 from ticklane.engine.host import NEVER_NS, StrategyHost
 from ticklane.engine.messages import MessageLoop
 from ticklane.engine.past import by_arrival, past_of
+from ticklane.engine.restoring import restore
 from ticklane.engine.schedule import Schedule
 from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker
@@ -274,8 +275,7 @@ class StrategyRunner(MessageLoop):
             put_prices(self.last, ((one.symbol, one.last) for one in by_arrival(past)))
         await self.broker.connect(recovered, self.last)
         opening.open_books(self.portfolio, self.broker.starting_cash, self._shares, recovered)
-        desk.restore(recovered.orders, recovered.fills, recovered.steps)
-        opening.remember_closed(desk, recovered)
+        restore(desk, recovered)
         for host in self.hosts.values():
             own = BookView(self.portfolio, {host.name: self.portfolio.books[host.name]})
             now, change = (lambda: self.now_ns), self._complicate
