@@ -21,6 +21,7 @@ Flags = NDArray[np.bool_]
 Times = NDArray[np.datetime64]
 Places = NDArray[np.intp]
 Kind = TypeVar("Kind", bound=np.generic)
+_STEPS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,11 +146,17 @@ def _add_position(
     """
     start = int(places[0])
     times = times[start:]
-    if len(times):
-        places = places[1:] - start
-        value = _spread(held, places, len(times))
-        value *= _marks(times, bars, prices, places)
-        equity[start:] += value
+    if not len(times):
+        return
+    places = places[1:] - start
+    marks = _marks(times, bars, prices, places)
+    edges = np.concatenate(([0], places, [len(times)]))
+    for first in range(0, len(held), _STEPS_AT_ONCE):  # a piece that stays in the cache
+        steps = held[first : first + _STEPS_AT_ONCE]
+        ends = edges[first : first + len(steps) + 1]
+        value = np.repeat(steps, np.diff(ends))
+        value *= marks[ends[0] : ends[-1]]
+        equity[start + ends[0] : start + ends[-1]] += value
 
 
 def _marks(

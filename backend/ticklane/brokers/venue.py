@@ -137,9 +137,14 @@ class Venue:
         last, working = self.last, self.working
         if last.get(symbols[-1]) is not observed[-1]:  # the lane has put them there already
             put_prices(last, zip(symbols, observed, strict=True))
-        for symbol in sorted(working) if len(working) > 1 else tuple(working):
-            if symbol in symbols:
-                self._match(working[symbol], last[symbol])
+        if len(symbols) == 1:
+            lane = working.get(symbols[0])
+            if lane is not None:
+                self._match(lane, observed[0])
+        else:
+            for symbol in sorted(working):
+                if symbol in symbols:
+                    self._match(working[symbol], last[symbol])
         said, self.said = self.said, []
         return said
 
