@@ -184,11 +184,8 @@ class Venue:
     ) -> Working:
         """Take an order in; a replacement keeps the venue's id of the order it replaces."""
         working = self.add(order, now_ns + self.latency_ns, cost)
-        order_id = order.id
-        if known_as is not None:
-            working.known_as = known_as
-        told = (order_id, _ACKED, now_ns, None, None, known_as or order_id, None)
-        self.said.append(make_update(told))
+        working.known_as, told_as = known_as, known_as or order.id
+        self.said.append(make_update((order.id, _ACKED, now_ns, None, None, told_as, None)))
         return working
 
     def add(self, order: Order, active_ns: int, cost: Decimal) -> Working:
