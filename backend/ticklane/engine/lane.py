@@ -63,6 +63,7 @@ class Lane(Recorder):
         self._outgoing: list[Outgoing] = []
         self._simple_since_ns = 0
         self._simple: Simple = ()
+        self._alone: list[str] = []  # who walks alone; emptied when it is not simple any more
 
     @property
     def on_signal_callback(self) -> Decided | None:
@@ -120,9 +121,10 @@ class Lane(Recorder):
     async def _walk_alone(self, symbol: str, ticks: Iterator[PlainTick]) -> None:
         """The same for one strategy, one symbol and no chores, as long as the strategy is simple:
         what the general way asks at each instant is known here."""
-        data, beat, outgoing, simple = self.last, self._beat, self._outgoing, self._simple
+        data, beat, outgoing, alone = self.last, self._beat, self._outgoing, self._alone
         watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
-        ((beat.current, host, on_tick, wishes),) = simple
+        ((beat.current, host, on_tick, wishes),) = self._simple
+        alone[:] = [host.name]
         assert self.desk is not None
         take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
         for data.time_ns, symbols, observed in ticks:
@@ -132,7 +134,7 @@ class Lane(Recorder):
                     take(update)
                     if notices:
                         await self._notify()
-            if self._simple is not simple:
+            if not alone:
                 await self._ask(data.time_ns, symbols, observed)
                 if outgoing:
                     await self._settle()
@@ -182,6 +184,7 @@ class Lane(Recorder):
         """Back to the bookkeeping way: something about a strategy has changed."""
         if self._simple:
             self._simple = ()
+            self._alone.clear()
             asked = 0 if self._has_chores else self._instants_since(self._simple_since_ns)
             for host in self._in_order:
                 host.status.ticks += asked
