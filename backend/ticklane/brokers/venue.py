@@ -74,8 +74,7 @@ class Venue:
         self.calendars = dict(calendars or {})
         self.is_ruled = bool(self.calendars)  # some instrument has sessions or rules
         self.by_id: dict[str, Working] = {}
-        self.said: list[OrderUpdate] = []
-        self.now_ns = 0
+        self.said, self.now_ns = list[OrderUpdate](), 0
 
     def _last_price(self, symbol: str) -> float | None:
         seen = self.last.get(symbol)
@@ -93,10 +92,12 @@ class Venue:
             for one in (order, *order.legs):
                 self._say(one, _REJECTED, now_ns, refusal)
             return
-        working = self._accept(order, now_ns, cost)
+        order_id = order.id
+        working = self.add(order, now_ns + self.latency_ns, cost)
+        self.said.append(make_update((order_id, _ACKED, now_ns, None, None, order_id, None)))
         if order.legs:
-            legs = [self._accept(leg, now_ns, ZERO) for leg in order.legs]
-            Family(self, order.id, (working, *legs)).wait()
+            legs = (self._accept(leg, now_ns, ZERO) for leg in order.legs)
+            Family(self, order_id, (working, *legs)).wait()
 
     def cancel(self, order_id: str) -> None:
         """Cancel a working order; ids not working are ignored.
