@@ -81,7 +81,7 @@ class Desk:
 
     def decide(self, strategy: str, symbols: frozenset[str], wish: Any, at_ns: int) -> None:
         """Turn one wish of a strategy into an order, or into a refusal it hears of."""
-        if wish.__class__ is Cancelling or wish.__class__ is Replacing:
+        if wish.__class__ is not dict and isinstance(wish, Cancelling | Replacing):
             self._change(strategy, wish, at_ns)
             return
         try:
