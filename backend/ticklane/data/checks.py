@@ -21,7 +21,7 @@ def numbers(values: Any, name: str, where: str) -> Column:
     if getattr(values.dtype, "kind", "O") in "bcmM":
         raise DataError(_no_numbers(values, name, where))
     try:
-        return np.array(values.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
     except (TypeError, ValueError):
         raise DataError(_not_a_number(values, name, where)) from None
 

@@ -66,7 +66,7 @@ def bars_of_frames(
     names = {symbol: (sources or {}).get(symbol, symbol) for symbol in frames}
     read = {symbol: _read(frame, names[symbol]) for symbol, frame in frames.items()}
     step = _common_timeframe({names[s]: times for s, (times, _) in read.items()}, timeframe)
-    for symbol, (times, _) in read.items():
+    for symbol, (times, _) in read.items() if timeframe is not None else ():
         _timeframe(times, step, names[symbol])
     bars = {
         symbol: _bars(symbol, times, columns, step, stamp, calendar, names[symbol])
