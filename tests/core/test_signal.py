@@ -147,3 +147,11 @@ def test_a_malformed_wish_is_refused_in_one_sentence(wish, said):
     assert message.endswith(".")
     assert ". " not in message
     assert "\n" not in message
+
+
+def test_a_quantity_is_written_as_it_was_given_whatever_was_asked_before():
+    asked = [Decimal("5.0"), 5, Decimal("5"), 5.0, Decimal("5.00")]
+
+    given = [read_intent({"symbol": "A", "signal": "BUY", "quantity": q}).quantity for q in asked]
+
+    assert list(map(str, given)) == ["5.0", "5", "5", "5.0", "5.00"]

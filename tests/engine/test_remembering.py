@@ -7,6 +7,7 @@ import pytest
 from lane_builders import Gate, a_feed, a_runner, a_strategy, minute, replayed, some_bars
 from ticklane.brokers.paper import PaperBroker
 from ticklane.brokers.replay import ReplayBroker
+from ticklane.core.correction import Correction
 from ticklane.core.market import DAY
 from ticklane.core.order import OrderUpdate
 from ticklane.engine import remembering
@@ -132,6 +133,17 @@ async def test_a_late_fill_of_a_forgotten_order_is_booked_once_and_durably(tmp_p
         assert [fill["quantity"] for fill in reader.fills()] == ["1", "1"]
         steps = [step["to_status"] for step in reader.order_events(bought.id)]
     assert steps == ["SENDING", "ACKED", "FILLED", "FILLED"]
+
+
+async def test_what_is_inferred_of_a_forgotten_order_is_booked_too(tmp_path):
+    async with Going(tmp_path) as going:
+        bought = next(iter(going.desk.orders.values()))
+        await going.pass_time(2)
+        fill = a_fill(1, 20, order=bought, execution_id="B:2:inferred", rule="inferred")
+        going.runner.broker.put(Correction(OrderUpdate(bought.id, None, minute(3), fill)))
+        await going.until(lambda: going.held == 2)
+
+        assert going.desk.orders[bought.id].executions[-1] == "B:2:inferred"
 
 
 async def test_a_fill_that_the_database_has_is_not_booked_again(tmp_path):

@@ -9,7 +9,11 @@ from test_alpaca_reconcile import a_memory
 from test_alpaca_run import Life
 
 from ticklane.app.doors import doors_of
+from ticklane.core.account_event import AccountEvent
 from ticklane.core.errors import BrokerError, ConfigError, TicklaneError
+from ticklane.core.order import Fill
+from ticklane.integrations.alpaca.acceptance import adjustment
+from ticklane.integrations.alpaca.ledger import Ledger
 from ticklane.storage.reader import Reader
 
 
@@ -141,3 +145,23 @@ async def test_a_fill_after_it_was_accepted_is_counted_as_ever(venue):
 
     async with BrokerLife(venue, **memory) as bench:
         assert bench.report.differs == []
+
+
+def a_ledger_with_a_coin():
+    """One coin bought for 1,000, and its fee of at most 0.003 not posted yet."""
+    ledger = Ledger()
+    ledger.begin(Decimal(10_000), {})
+    terms = (Decimal(1), Decimal(1_000), Decimal(0), 1, "venue", 1)
+    ledger.book(Fill("r1-1", "E:1", "s", "BTC/USD", *terms))
+    return ledger
+
+
+def test_what_is_accepted_leaves_room_for_fees_that_are_not_posted_yet():
+    ledger = a_ledger_with_a_coin()
+    shown = {"BTC/USD": Decimal("0.8975")}
+    ledger.accept(adjustment(ledger, "BTC/USD", shown, ledger.cash, "a transfer", 1))
+    before = ledger.quantity_differences(shown)
+
+    ledger.book_event(AccountEvent("f1", "CFEE", 2, Decimal(0), "BTC/USD", Decimal("-0.0025"), ""))
+
+    assert (before, ledger.quantity_differences(shown)) == ({}, {})

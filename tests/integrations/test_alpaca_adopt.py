@@ -174,3 +174,33 @@ async def test_what_another_run_has_sent_is_shown_and_not_taken_over(venue):
 
         assert "that this run does not know" in report.adopted[0]
         assert bench.broker._reconciler.orphans
+
+
+async def test_a_late_fill_of_one_that_was_over_at_the_restart_is_booked(venue, lost):
+    path, order = lost
+    async with a_life(venue, path) as runner:
+        await runner.cancel(order.id)
+        await until(lambda: not runner.desk.orders[order.id].is_open)
+
+    async with a_life(venue, path) as runner:
+        await asyncio.to_thread(venue.fill, order.client_order_id, 1, 90)
+        await until(lambda: runner.portfolio.net("AAPL") == 2)
+
+        assert runner.portfolio.books["orphan"].quantity("AAPL") == 1
+        assert runner.state == "running"
+
+
+async def test_nothing_is_adopted_once_strategies_run(venue, lost, monkeypatch):
+    monkeypatch.setattr("ticklane.integrations.alpaca.broker._AGAIN_SECONDS", 0.05)
+    path, order = lost
+    venue.fault("GET /v2/orders", "status", status=403, times=1)
+    async with a_life(venue, path) as runner:
+        runner.wishes.append({"symbol": "AAPL", "signal": "BUY", "quantity": 7})
+        runner.feed.show(100, SystemClock().now_ns())
+        await until(lambda: order.id in runner.desk.orders)
+        await until(lambda: not runner.trading.restrictions)
+
+        own = runner.desk.orders[order.id]
+        assert (own.strategy, own.status) == ("Scripted", OrderStatus.DENIED)
+        assert order.id not in runner.broker.tracks.by_id
+        assert order.broker_order_id in runner.broker._reconciler.orphans

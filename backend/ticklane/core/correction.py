@@ -33,6 +33,14 @@ class Correction(NamedTuple):
     taken_back: tuple[Fill, ...] = ()  # with the quantities and fees that are undone, negated
 
 
+Told = OrderUpdate | Correction
+
+
+def update_in(told: Told) -> OrderUpdate:
+    """What is told of an order, be it a correction or not."""
+    return told.update if isinstance(told, Correction) else told
+
+
 class ProvisionalPosition(Position):
     """A position with an inferred fill: it remembers what came since, to be reckoned again."""
 

@@ -102,6 +102,8 @@ def read_intent(wish: Any) -> Intent:
     quantity, kind = given.get("quantity"), given.get("order_type")
     is_market = kind is None or kind == "market"
     if is_market and len(given) == 2 + (quantity is not None) + (kind is not None):
+        if quantity.__class__ is Decimal:  # 5 and 5.0 are equal, but not written alike
+            return _new_market_intent(symbol, signal, quantity)
         try:
             return _market_intent(symbol, signal, quantity)
         except TypeError:  # something that cannot be remembered: a list as quantity
@@ -109,12 +111,14 @@ def read_intent(wish: Any) -> Intent:
     return _with_all_terms(given, symbol, signal)
 
 
-@lru_cache(1_000, typed=True)
-def _market_intent(symbol: Any, signal: Signal, quantity: Any) -> Intent:
-    """The usual intent; strategies give the same few again and again."""
+def _new_market_intent(symbol: Any, signal: Signal, quantity: Any) -> Intent:
     if not isinstance(symbol, str):
         raise ConfigError(f"symbol is {symbol!r}, but must be a text.")
     return Intent(symbol, signal, None if quantity is None else _positive(quantity, "quantity"))
+
+
+# The usual intent; strategies give the same few again and again.
+_market_intent = lru_cache(1_000, typed=True)(_new_market_intent)
 
 
 def _with_all_terms(given: Mapping[str, Any], symbol: Any, signal: Signal) -> Intent:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ticklane.core.correction import INFERRED, Correction, expect_correction, revised_trades
+from ticklane.core.correction import (
+    INFERRED,
+    Correction,
+    Told,
+    expect_correction,
+    revised_trades,
+)
 from ticklane.core.events import FillBooked, TradeRevised
 from ticklane.core.money import ZERO
-from ticklane.core.order import Fill, Order, OrderUpdate
+from ticklane.core.order import Fill, Order
 from ticklane.core.position import Trade
 from ticklane.engine.desk import Desk
 
 
-def hear(desk: Desk, message: OrderUpdate | Correction) -> None:
+def hear(desk: Desk, message: Told) -> None:
     """Book what the broker says of an order."""
     if isinstance(message, Correction):
         _correct(desk, message)
@@ -27,6 +33,8 @@ def _correct(desk: Desk, correction: Correction) -> None:
     """
     update, taken_back = correction
     fill, order = update.fill, desk.orders.get(update.order_id)
+    if order is None and desk.on_stray is not None:
+        desk.on_stray(correction)
     if order is None or fill is None or fill.execution_id in order.executions:
         return
     book = desk.portfolio.books[order.strategy]

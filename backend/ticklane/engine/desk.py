@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ticklane.core.correction import Told
 from ticklane.core.errors import ConfigError
 from ticklane.core.events import Event, FillBooked, OrderMoved, SignalGiven
 from ticklane.core.market import Observation
@@ -71,7 +72,8 @@ class Desk:
         self.fill_listeners: set[str] = set()
         self.order_listeners: set[str] = set()
         self.on_decision: Decided | None = None
-        self.on_stray: Callable[[OrderUpdate], None] | None = None  # told of an unknown order
+        self.on_stray: Callable[[Told], None] | None = None  # told of an unknown order
+        self.keeps_all = False  # somebody else decides what is forgotten
         self.valid_until: Callable[[str, int], int] | None = None  # to send an entry, or again
         self._sizer = Sizer(portfolio, sizing, risk.allow_short, maker.instrument_of)
         self.flips = Flips(self)
@@ -196,7 +198,7 @@ class Desk:
         self.orders[order_id] = order
         if self.tape is not None:
             self.tape.orders.append(order)
-        elif len(self.orders) > _MANY:
+        elif len(self.orders) > _MANY and not self.keeps_all:
             self._forget_old()
 
     def _refuse_malformed(self, strategy: str, wish: Any, sentence: str, at_ns: int) -> None:

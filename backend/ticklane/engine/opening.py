@@ -116,4 +116,4 @@ def open_books(
     """A book for each strategy, and one for orders that belong to none, where there are such."""
     for name, share in share_cash(cash, shares).items():
         portfolio.open_book(name, share)
-    open_orphan_book(portfolio, (*recovered.orders, *recovered.fills))
+    open_orphan_book(portfolio, (*recovered.orders, *recovered.closed, *recovered.fills))

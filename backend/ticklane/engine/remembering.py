@@ -6,11 +6,14 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 
+from ticklane.core.correction import Told, update_in
 from ticklane.core.market import DAY, HOUR, MINUTE
 from ticklane.core.money import plain
 from ticklane.core.order import Order, OrderUpdate
 from ticklane.core.recalled import Recalled, Sought, root_of
 from ticklane.core.trading_state import Restriction, TradingState
+from ticklane.engine.adoption import open_orphan_book
+from ticklane.engine.corrections import hear
 from ticklane.engine.desk import Desk
 from ticklane.engine.watch import WatchedLane
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
@@ -38,7 +41,7 @@ class RememberingLane(WatchedLane):
         clock: Clock | None,
     ) -> None:
         super().__init__(broker, storage, feed, clock)
-        self._strays: list[OrderUpdate] = []  # told of orders that the desk does not know
+        self._strays: list[Told] = []  # told of orders that the desk does not know
         self._over_since: dict[str, int] = {}  # root of a family -> when it was seen to be over
         self._next_look_ns = 0
         self._recalling = asyncio.Lock()
@@ -46,6 +49,7 @@ class RememberingLane(WatchedLane):
     def _remember(self, desk: Desk) -> None:
         """Hear of orders that this desk does not know, and find them for the broker."""
         desk.on_stray = self._note_stray
+        desk.keeps_all = self.storage is not None  # who forgets is this lane
         self.broker.recall = self._recall
 
     # --- bringing back -------------------------------------------------------------------------
@@ -60,6 +64,7 @@ class RememberingLane(WatchedLane):
 
     def _bring_back(self, desk: Desk, found: Recalled) -> Recalled:
         """An order has one object only: what the desk has is newer than what was found."""
+        open_orphan_book(desk.portfolio, found.family)
         family = tuple(desk.orders.setdefault(one.id, one) for one in found.family)
         for one in family:
             lane = desk.open.setdefault(one.symbol, {})  # a late fill opens it again
@@ -70,23 +75,26 @@ class RememberingLane(WatchedLane):
         self._over_since.pop(root_of(found.order), None)
         return Recalled(desk.orders[found.order.id], family, found.fills)
 
-    def _note_stray(self, update: OrderUpdate) -> None:
+    def _note_stray(self, told: Told) -> None:
         if self.storage is None:
-            self._halt_for(update)
+            self._halt_for(update_in(told))
         else:
-            self._strays.append(update)
+            self._strays.append(told)
 
     async def _take_strays(self) -> None:
         """Book what was told of forgotten orders, in the order in which it was told."""
-        strays, self._strays = self._strays, []
+        desk, strays, self._strays = self.desk, self._strays, []
+        assert desk is not None
         if strays:
             await self._flush()  # the database is to know everything that is booked
-        for update in strays:
+        for told in strays:
+            update = update_in(told)
             if await self._recall(Sought(update.order_id)) is None:
                 self._halt_for(update)
                 continue
             _log.warning("order %s was over and forgotten, but is spoken of", update.order_id)
-            await self._take_updates([update])
+            hear(desk, told)
+            await self._notify()
 
     def _halt_for(self, update: OrderUpdate) -> None:
         """Nobody knows whose this is: nothing goes on before an operator has looked."""

@@ -30,13 +30,18 @@ def adjustment(
     name = what.strip()
     if name.lower() == CASH:
         sentence, name = ledger.cash_difference(cash), CASH
-        amount, symbol, quantity = cash - ledger.cash, None, None
+        amount, symbol, quantity = _missing(cash, ledger.cash, ledger.due(CASH)), None, None
     else:
         name = read_symbol(name)
         sentence = ledger.quantity_differences(positions).get(name)
         there, here = positions.get(name, ZERO), ledger.positions.get(name, ZERO)
-        amount, symbol, quantity = ZERO, name, there - here
+        amount, symbol, quantity = ZERO, name, _missing(there, here, ledger.due(name))
     if sentence is None:
         raise BrokerError(f"{name} does not differ at Alpaca, so there is nothing to accept.")
     words = f"{sentence} Accepted: {reason}"
     return AccountEvent(f"accepted-{at_ns}", ACCEPTED, at_ns, amount, symbol, quantity, words)
+
+
+def _missing(there: Decimal, here: Decimal, due: Decimal) -> Decimal:
+    """What makes up for a difference; fees that are due will still come off ours by themselves."""
+    return there - here if there > here else there - (here - due)

@@ -45,6 +45,7 @@ from ticklane.interfaces import BrokerInterface, Clock, Recovered
 
 _log = logging.getLogger("ticklane.alpaca")
 _READY_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 5.0  # before a comparison that could not be done is tried again
 _MARKS: Final = "alpaca"
 
 
@@ -284,7 +285,7 @@ class AlpacaBroker(BrokerInterface):
     async def _go_on_reconciling(self) -> None:
         """Until it is wholly done once, nothing is traded."""
         while True:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(_AGAIN_SECONDS)
             report = await self._reconcile("start")
             if report.is_complete:
                 self._restrictions.lift("not_reconciled")
@@ -370,7 +371,7 @@ class AlpacaBroker(BrokerInterface):
         if report.is_complete:
             self._restrictions.lift("stream_down")
         else:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(_AGAIN_SECONDS)
             self._sender.spawn(self._catch_up())
 
     def _note_down(self, why: str) -> None:

@@ -112,7 +112,7 @@ class Ledger:
         """Symbol -> a sentence, for each position that is not as it should be."""
         found, should = {}, self.positions
         for symbol in sorted({*shown, *should}):
-            there, here, due = shown.get(symbol, ZERO), should.get(symbol, ZERO), self._due(symbol)
+            there, here, due = shown.get(symbol, ZERO), should.get(symbol, ZERO), self.due(symbol)
             if not here - due <= there <= here:
                 found[symbol] = (
                     f"Alpaca holds {plain(there)} {symbol}, but our fills and events make "
@@ -123,7 +123,7 @@ class Ledger:
     def cash_difference(self, shown: Decimal) -> str | None:
         """A sentence when the cash is not as it should be, else None."""
         rounding = _CENT + _HALF_CENT * (self.own.fills + self.base.fills)
-        due = self._due(_CASH)
+        due = self.due(_CASH)
         if self.cash - due - rounding <= shown <= self.cash + rounding:
             return None
         return (
@@ -131,13 +131,14 @@ class Ledger:
             f"{self.cash:,.2f}{_less(due)}."
         )
 
-    def _due(self, what: str) -> Decimal:
+    def due(self, what: str) -> Decimal:
+        """Fees of a symbol, or of the cash, that may be charged and are not posted yet, at most."""
         expected = self.own.expected.get(what, ZERO) + self.base.expected.get(what, ZERO)
         return max(expected - self.base.posted.get(what, ZERO), ZERO)
 
     def fees_due(self) -> dict[str, str]:
         """Fees that may be charged and are not posted yet, at most."""
-        due = {what: self._due(what) for what in {*self.own.expected, *self.base.expected}}
+        due = {what: self.due(what) for what in {*self.own.expected, *self.base.expected}}
         return {what: plain(amount) for what, amount in sorted(due.items()) if amount}
 
     # --- what a restart must find again ------------------------------------------------------

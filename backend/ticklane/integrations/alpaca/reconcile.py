@@ -172,7 +172,8 @@ class Reconciler:
         if track is not None and before != (track.told, track.booked):
             report.adopted.append(f"order {track.order.id} is {track.told} at Alpaca.")
         elif track is None and is_strange:
-            is_at_start = orphans is not None and report.why == "start"
+            # Only before strategies run: from then on their orders may have its number.
+            is_at_start = orphans is not None and report.why == "start" and self.last is None
             if not (is_at_start and self._adopt(row, seen, report)):
                 self._note_stranger(seen, report, orphans)
         return {seen.id, *(leg.id for leg in seen.legs)}
