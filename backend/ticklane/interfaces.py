@@ -105,8 +105,7 @@ class Recovered:
     closed: tuple[Order, ...] = ()  # ended lately, so that a venue may still speak of them
     account_events: tuple[AccountEvent, ...] = ()  # all that are booked in this run, oldest first
     restrictions: tuple[Restriction, ...] = ()  # latched ones of this database, of any run
-    # the account at some instants, oldest first: before the cursor's day (in any zone), in it, at
-    # last
+    # the account at some instants, oldest first: before the cursor's day in any zone, and since
     equity_marks: tuple[tuple[int, Decimal], ...] = ()
 
 
@@ -179,11 +178,9 @@ class BrokerInterface(ABC):
 
     async def recover(self) -> Reconciliation | None:
         """Compare with the venue before strategies start; `updates` has then what was missed."""
-        return None
 
     async def reconcile(self) -> Reconciliation | None:
         """Compare with the venue now, for an operator; None where there is nothing to compare."""
-        return None
 
     async def accept(self, what: str, reason: str) -> AccountEvent | None:
         """The entry that makes the venue's number of a symbol, or of `cash`, ours; not booked."""

@@ -10,6 +10,7 @@ from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.correction import Correction
 from ticklane.core.market import DAY
 from ticklane.core.order import OrderUpdate
+from ticklane.engine import desk as desks
 from ticklane.engine import remembering
 from ticklane.storage.reader import Reader
 from ticklane.storage.service import StorageService
@@ -108,6 +109,20 @@ async def test_what_the_broker_needs_still_is_not_forgotten(tmp_path):
         await going.pass_time(9)
 
         assert len(going.desk.orders) == 2
+
+
+async def test_the_desk_forgets_nothing_by_itself_where_there_is_a_database(tmp_path, monkeypatch):
+    def on_tick(self, data):
+        if data.time_ns == minute(1):
+            self.buy("AAPL", 1)
+        elif data.time_ns == minute(2):
+            self.sell("AAPL", 5)  # more than is held: denied, so it is over
+            self.buy("AAPL", 1, **FAR)
+
+    trader = a_strategy(on_tick, on_order=lambda self, order: self.seen.append(order), seen=[])
+    monkeypatch.setattr(desks, "_MANY", 2)
+    async with Going(tmp_path, trader) as going:
+        assert len(going.desk.orders) == 3
 
 
 async def test_of_too_many_orders_the_oldest_are_forgotten_earlier(tmp_path, monkeypatch):

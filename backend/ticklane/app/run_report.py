@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from ticklane.app.build import StrategyRunner
 from ticklane.app.result import BacktestResult
-from ticklane.core.correction import standing
+from ticklane.core.correction import book_again, revised_trades, standing
 from ticklane.core.money import exact
 from ticklane.core.order import Fill
 from ticklane.core.portfolio import Book
@@ -23,15 +24,11 @@ def run_result(runner: StrategyRunner, database: Place) -> BacktestResult:
     assert runner.feed is not None
     with Reader(database) as reader:
         orders = reader.orders_of(runner.run_id)
-        fills = standing(reader.fills_of(runner.run_id))
+        journal = reader.fills_of(runner.run_id)
         times_ns, equity = reader.equity(runner.run_id)
     shares = {name: book.deposits for name, book in runner.portfolio.books.items()}
     books = {name: Book(name, cash) for name, cash in shares.items()}
-    trades: list[Trade] = []
-    for fill in fills:
-        trade = books[fill.strategy].apply(fill)
-        if trade is not None:
-            trades.append(trade)
+    trades, fills = closed_trades(books, journal), standing(journal)
     for book in books.values():
         for symbol, position in book.positions.items():
             price = runner.portfolio.price_of(symbol)
@@ -57,6 +54,19 @@ def run_result(runner: StrategyRunner, database: Place) -> BacktestResult:
             "Market orders fill at the open of the next bar.",
         ],
     )
+
+
+def closed_trades(books: Mapping[str, Book], journal: Iterable[Fill]) -> list[Trade]:
+    """The round trips of a journal's fills, each as it is known now; the books are moved."""
+    trades: list[Trade] = []
+    for fill in journal:
+        book = books[fill.strategy]
+        trade = book_again(book, fill)
+        for told, known in revised_trades(book, fill.symbol):
+            trades[trades.index(told)] = known
+        if trade is not None:
+            trades.append(trade)
+    return trades
 
 
 def _exposed(fills: list[Fill], times_ns: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -7,12 +7,11 @@ from collections import deque
 
 from ticklane.core.adoption import Adopted
 from ticklane.core.commands import Command
-from ticklane.core.correction import Correction
+from ticklane.core.correction import Told
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Tick
-from ticklane.core.order import OrderUpdate
 
-Message = Tick | OrderUpdate | Correction | Adopted | Command | AccountBooked | Reconciled
+Message = Tick | Told | Adopted | Command | AccountBooked | Reconciled
 
 
 class Inbox:

@@ -126,7 +126,7 @@ class Lane(Recorder):
         ((beat.current, host, on_tick, wishes),) = self._simple
         alone[:] = [host.name]
         assert self.desk is not None
-        take, decide, notices = self.desk.take, self.desk.decide, self.desk.notices
+        take, notices = self.desk.take, self.desk.notices
         for data.time_ns, symbols, observed in ticks:
             put(symbol, observed[0])
             if watches:
@@ -148,9 +148,7 @@ class Lane(Recorder):
                 await self._hear(host, answer)
             elif answer:
                 host.status.signals += len(answer)
-                for wish in answer:
-                    if wish is not None:
-                        decide(host.name, host.symbols, wish, data.time_ns)
+                self._decide(host, answer)
                 if notices:
                     await self._notify()
             if outgoing:
@@ -251,9 +249,7 @@ class Lane(Recorder):
         assert desk is not None
         if answer.__class__ is list and not host.wishes:  # the usual answer
             host.status.signals += len(answer)
-            for wish in answer:
-                if wish is not None:
-                    desk.decide(host.name, host.symbols, wish, self.last.time_ns)
+            self._decide(host, answer)
         else:
             if answer.__class__ is not list:
                 answer = await host.finish(answer)
@@ -265,7 +261,8 @@ class Lane(Recorder):
     def _decide(self, host: StrategyHost, wishes: list[Any]) -> None:
         decide = self.desk.decide  # type: ignore[union-attr]
         for wish in wishes:
-            decide(host.name, host.symbols, wish, self.last.time_ns)
+            if wish is not None:
+                decide(host.name, host.symbols, wish, self.last.time_ns)
 
     async def _take_updates(self, updates: Iterable[OrderUpdate]) -> None:
         desk = self.desk

@@ -11,12 +11,12 @@ from typing import Any
 
 from ticklane.clock import SimulatedClock, SystemClock
 from ticklane.core.commands import Stop
-from ticklane.core.correction import Correction
+from ticklane.core.correction import Told
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
 from ticklane.core.events import Reconciled, RunFunded, RunStarted, RunStopped
 from ticklane.core.market import put_prices
 from ticklane.core.money import to_decimal
-from ticklane.core.order import OrderType, OrderUpdate
+from ticklane.core.order import OrderType
 from ticklane.core.portfolio import BookView
 from ticklane.core.words import in_words
 from ticklane.engine import opening
@@ -234,7 +234,7 @@ class StrategyRunner(MessageLoop):
         if (report := await self.broker.recover()) is not None:
             self._emit(Reconciled(report.to_dict(), self.now_ns))
         for message in (*self._inbox.take(), *self.broker.updates()):
-            if isinstance(message, OrderUpdate | Correction):
+            if isinstance(message, Told):
                 hear(self.desk, message)
             else:
                 await self._process(message)

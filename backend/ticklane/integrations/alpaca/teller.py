@@ -15,7 +15,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from ticklane.core.correction import INFERRED, Correction
+from ticklane.core.correction import INFERRED, Correction, Told
 from ticklane.core.crash import crash_point
 from ticklane.core.money import ZERO, plain, to_cash
 from ticklane.core.order import (
@@ -50,7 +50,7 @@ class Teller:
         self,
         tracks: Tracks,
         ledger: Ledger,
-        put: Callable[[OrderUpdate | Correction], None],
+        put: Callable[[Told], None],
         now_ns: Callable[[], int],
         fees: CoinFees,
     ) -> None:
