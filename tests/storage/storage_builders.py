@@ -1,9 +1,13 @@
 """Builders for the tests of the storage room."""
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 
+import ticklane.core
 from ticklane.core.events import (
     EquityMarked,
     FillBooked,
@@ -18,6 +22,7 @@ from ticklane.core.position import Trade
 from ticklane.core.signal import Intent, Signal
 
 START = 1_700_000_000 * SECOND
+BACKEND = Path(ticklane.core.__file__).parents[2]
 
 
 def an_order(number=1, quantity="10", run="r1", **fields):
@@ -119,3 +124,23 @@ def somebody_else():
         os.setresuid(NOBODY, NOBODY, 0)
     yield
     os.setresuid(real, effective, saved)
+
+
+@contextmanager
+def a_holder(program, place):
+    """Another process that has this database, until it is let go or killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(BACKEND)},
+    )
+    process.stdin.write(f"{place}\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "held\n"
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,20 +1,15 @@
 """One daemon a database; readers need no lock; a dead process holds none."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from storage_builders import START
+from storage_builders import START, a_holder
 
-import ticklane.core
 from ticklane.core.errors import StorageError
 from ticklane.storage.lock import InstanceLock
 from ticklane.storage.reader import Reader
 from ticklane.storage.service import StorageService
 
-BACKEND = Path(ticklane.core.__file__).parents[2]
 HOLDER = """
 import sys
 from pathlib import Path
@@ -29,19 +24,8 @@ sys.stdin.readline()
 @pytest.fixture
 def holder(path):
     """Another process that holds the lock of the database."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BACKEND)},
-    )
-    process.stdin.write(f"{path}\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
+    with a_holder(HOLDER, path) as process:
+        yield process
 
 
 async def test_the_process_that_has_the_database_is_named_without_its_arguments(holder, path):

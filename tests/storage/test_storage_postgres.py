@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pickle
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -13,9 +12,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from storage_builders import START, STATUS, a_whole_tick, an_order, born, moved
+from storage_builders import START, STATUS, a_holder, a_whole_tick, an_order, born, moved
 
-import ticklane.core
 from postgres_server import ON_SERVER, URL, Schema
 from ticklane.core.errors import StorageError
 from ticklane.core.events import EquityMarked, RestrictionChanged
@@ -29,7 +27,6 @@ from ticklane.storage.schema import metadata
 from ticklane.storage.server import Server, place_of
 from ticklane.storage.service import StorageService
 
-BACKEND = Path(ticklane.core.__file__).parents[2]
 SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid = {}"
 HOLDER = """
 import asyncio, sys
@@ -57,19 +54,8 @@ async def opened(schema):
 @pytest.fixture
 def holder(schema):
     """Another process that has the database."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(BACKEND)},
-    )
-    process.stdin.write(f"{schema.url}\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
+    with a_holder(HOLDER, schema.url) as process:
+        yield process
 
 
 async def sentence_of(url):
