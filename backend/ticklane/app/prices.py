@@ -9,6 +9,8 @@ from typing import Any
 
 from ticklane.core.errors import ConfigError, DataError
 from ticklane.core.market import Bars, Timeframe
+from ticklane.core.symbols import normal_symbol
+from ticklane.data.frames import bars_of_frame, bars_of_frames
 from ticklane.interfaces import Calendar
 
 CATALOG = "catalog:"
@@ -36,8 +38,6 @@ def read_prices(
     elif isinstance(data, Mapping):
         found, step = _from_mapping(data, timeframe, calendar)
     elif hasattr(data, "columns") and hasattr(data, "index"):
-        from ticklane.data.frames import bars_of_frame
-
         if len(symbols) != 1:
             raise ConfigError(
                 f"one DataFrame was given for {len(symbols)} symbols; give a mapping of symbol to "
@@ -60,8 +60,6 @@ def catalog_symbols(data: str) -> list[str] | None:
     """The symbols of `catalog:AAPL,BTC/USD`; None for another source."""
     if not data.startswith(CATALOG):
         return None
-    from ticklane.core.symbols import normal_symbol
-
     names = [text.partition("@")[0] for text in data.removeprefix(CATALOG).split(",")]
     return [normal_symbol(name) for name in names]
 
@@ -72,7 +70,6 @@ def _from_catalog(
     """Bars of the local catalog, under the names that the caller uses."""
     from ticklane.app.download import catalog_folder
     from ticklane.app.settings import load_settings
-    from ticklane.core.symbols import normal_symbol
     from ticklane.data.catalog import BarCatalog
 
     catalog = BarCatalog(catalog_folder(load_settings()))
@@ -118,8 +115,6 @@ def _from_mapping(
 ) -> tuple[dict[str, Bars], Timeframe]:
     if data and all(isinstance(value, Bars) for value in data.values()):
         return dict(data), _step_of(data, timeframe)
-    from ticklane.data.frames import bars_of_frames
-
     return bars_of_frames(data, timeframe, calendar=calendar)
 
 

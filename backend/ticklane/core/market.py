@@ -121,6 +121,11 @@ class Tick(NamedTuple):
 
 make_bar, make_tick = maker_of(Bar), maker_of(Tick)
 
+PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]
+"""A Tick, or its three fields in an exact tuple, which is made and taken apart faster."""
+ClosedBar = tuple[int, Bar]
+"""A bar and its close: all there is to a tick of one symbol."""
+
 
 class MarketData(dict[str, Any]):
     """What a strategy sees at a tick: each subscribed symbol's newest Bar or Quote, read-only.

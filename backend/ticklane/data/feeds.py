@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ticklane.core.errors import ConfigError, DataError
-from ticklane.core.market import SECOND, Bars, Instants, Tick, Timeframe
+from ticklane.core.market import SECOND, Bars, ClosedBar, Instants, PlainTick, Tick, Timeframe
 from ticklane.data.simulated import simulated_bars
-from ticklane.data.ticks import Blocks, PlainTick, instants_of, make_ticks, ticks_of
+from ticklane.data.ticks import Blocks, closed_bars, instants_of, make_ticks, ticks_of
 from ticklane.interfaces import Clock
 
 ONE_SECOND = Timeframe(SECOND)
@@ -100,7 +100,11 @@ class ReplayFeed:
 
     def walk(self, after_ns: int | None = None) -> Iterator[PlainTick]:
         """The same in plain tuples: what a replay walks through."""
-        return chain.from_iterable(self._blocks(after_ns))
+        return chain.from_iterable(map(ticks_of, self._blocks(after_ns)))
+
+    def closed_bars(self, after_ns: int | None = None) -> Iterator[ClosedBar]:
+        """The same for a feed of one symbol: each instant with its bar."""
+        return chain.from_iterable(map(closed_bars, self._blocks(after_ns)))
 
     async def stream(self, after_ns: int | None = None) -> AsyncIterator[Tick]:
         """All ticks later than `after_ns`, at the pace of the feed; others run in between."""
@@ -113,7 +117,7 @@ class ReplayFeed:
                 return
             yield tick
 
-    def _blocks(self, after_ns: int | None) -> Iterator[Iterator[PlainTick]]:
+    def _blocks(self, after_ns: int | None) -> Iterator[list[Bars]]:
         first, last = self._rows(after_ns)
         blocks = Blocks(self._series, self._instants, first, last)
         while not self.is_stopped and (block := blocks.take()) is not None:

@@ -16,10 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from ticklane.core.market import Bars, Instants, Observation, Tick, make_bar, make_tick
-
-PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]
-"""The fields of a Tick in an exact tuple, which is made and taken apart faster."""
+from ticklane.core.market import (
+    Bar,
+    Bars,
+    ClosedBar,
+    Instants,
+    PlainTick,
+    Tick,
+    make_bar,
+    make_tick,
+)
 
 
 def make_ticks(plain: Iterable[PlainTick]) -> Iterator[Tick]:
@@ -50,14 +56,14 @@ class Blocks:
         after = instants[first - 1] if first else np.iinfo(np.int64).min
         self._cursors = [_row_after(bars, after) for bars in series]
 
-    def take(self) -> Iterator[PlainTick] | None:
-        """The ticks of the next block, made while they are iterated; None at the end."""
+    def take(self) -> list[Bars] | None:
+        """What each series with bars in the next block has there, as views; None at the end."""
         if self._next >= self._last:
             return None
         end = min(self._next + self.rows, self._last)
         until = self._instants[end - 1]
         self._next = end
-        return ticks_of(self._parts(until))
+        return self._parts(until)
 
     @property
     def done(self) -> int:
@@ -85,15 +91,24 @@ def ticks_of(series: Sequence[Bars]) -> Iterator[PlainTick]:
     return _aligned(series) if is_aligned else _merged(series)
 
 
+def closed_bars(series: Sequence[Bars]) -> Iterator[ClosedBar]:
+    """The bars of one series alone, a few thousand at most, each with its close."""
+    (bars,) = series
+    opens, closes = bars.open_ns.tolist(), bars.close_ns.tolist()
+    return zip(closes, _bars_of(bars, opens, closes), strict=True)
+
+
 def _aligned(series: Sequence[Bars]) -> Iterator[PlainTick]:
     """Every tick holds a bar of every series."""
     opens, closes = series[0].open_ns.tolist(), series[0].close_ns.tolist()
-    bars = [
-        map(make_bar, zip(repeat(one.symbol), opens, closes, *_floats(one), strict=False))
-        for one in series
-    ]
+    bars = [_bars_of(one, opens, closes) for one in series]
     symbols = tuple(one.symbol for one in series)
     return zip(closes, repeat(symbols), zip(*bars, strict=True), strict=False)
+
+
+def _bars_of(bars: Bars, opens: list[int], closes: list[int]) -> Iterator[Bar]:
+    floats = [array("d", column.tobytes()) for column in bars.columns()[2:]]
+    return map(make_bar, zip(repeat(bars.symbol), opens, closes, *floats, strict=False))
 
 
 def _merged(series: Sequence[Bars]) -> Iterator[PlainTick]:
@@ -116,10 +131,6 @@ def _merged(series: Sequence[Bars]) -> Iterator[PlainTick]:
 def _groups(items: Iterable[Any], counts: list[int]) -> Iterator[tuple[Any, ...]]:
     """Tuples of the next 3, 1, 2 ... items."""
     return map(tuple, map(islice, repeat(iter(items)), counts))
-
-
-def _floats(bars: Bars) -> list[array[float]]:
-    return [array("d", column.tobytes()) for column in bars.columns()[2:]]
 
 
 def _row_after(bars: Bars, instant: Any) -> int:

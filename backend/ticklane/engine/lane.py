@@ -8,8 +8,10 @@ from typing import Any
 
 from ticklane.core.market import (
     Bar,
+    ClosedBar,
     MarketData,
     Observation,
+    PlainTick,
     Tick,
     make_tick,
     put_price,
@@ -25,7 +27,6 @@ from ticklane.interfaces import BrokerInterface, Feed, Storage
 
 _log = logging.getLogger("ticklane.lane")
 Simple = tuple[tuple[str, StrategyHost, Any, list[Any]], ...]  # those called directly
-PlainTick = tuple[int, tuple[str, ...], tuple[Observation, ...]]  # a Tick, or its three fields
 
 
 class LaneBeat(Heartbeat):
@@ -76,15 +77,27 @@ class Lane(Recorder):
         if self.desk is not None:
             self.desk.on_decision = self._tell if callback else None
 
-    async def _walk(self, ticks: Iterable[PlainTick]) -> None:
+    async def _walk_replay(self, feed: Any, after_ns: int | None) -> None:
+        """All ticks of a replay; a strategy that is alone with one symbol has a loop of its own."""
+        if self._has_chores or len(self.hosts) > 1 or len(feed.symbols) > 1:
+            await self._walk(feed.walk(after_ns))
+        else:
+            symbols, bars = feed.symbols, feed.closed_bars(after_ns)
+            await self._walk(((time_ns, symbols, (bar,)) for time_ns, bar in bars), bars)
+
+    async def _walk(
+        self, ticks: Iterable[PlainTick], alone: Iterator[ClosedBar] | None = None
+    ) -> None:
         """Each instant, start to end: prices and fills first, then every strategy whose turn it
-        is, then what they want. The hot path: what is constant is looked up once."""
+        is, then what they want. The hot path: what is constant is looked up once.
+
+        `alone` gives the same ticks to a strategy that is alone, from when on it is simple.
+        """
         data, beat, outgoing, has_chores = self.last, self._beat, self._outgoing, self._has_chores
         watches, observe, put = self.broker.watches, self.broker.observe, put_price.__get__(data)
         assert self.desk is not None
         take, notices = self.desk.take, self.desk.notices
         only = self._only_symbol()
-        ticks = iter(ticks)
         for time_ns, symbols, observed in ticks:
             if has_chores and time_ns > self.next_wake_ns:
                 await self._wake_before(time_ns)
@@ -115,10 +128,10 @@ class Lane(Recorder):
                 self._do_chores(simple, isinstance(observed[0], Bar))
             if outgoing:
                 await self._settle()
-            if only is not None and not has_chores and len(self._simple) == 1:
-                await self._walk_alone(only, ticks)
+            if alone is not None and self._simple:
+                await self._walk_alone(alone)
 
-    async def _walk_alone(self, symbol: str, ticks: Iterator[PlainTick]) -> None:
+    async def _walk_alone(self, bars: Iterator[ClosedBar]) -> None:
         """The same for one strategy, one symbol and no chores, as long as the strategy is simple:
         what the general way asks at each instant is known here."""
         data, beat, outgoing, alone = self.last, self._beat, self._outgoing, self._alone
@@ -127,15 +140,16 @@ class Lane(Recorder):
         alone[:] = [host.name]
         assert self.desk is not None
         take, notices = self.desk.take, self.desk.notices
-        for data.time_ns, symbols, observed in ticks:
-            put(symbol, observed[0])
+        (symbol,) = symbols = data.updated
+        for data.time_ns, bar in bars:
+            put(symbol, bar)
             if watches:
-                for update in observe(make_tick((data.time_ns, symbols, observed))):
+                for update in observe(make_tick((data.time_ns, symbols, (bar,)))):
                     take(update)
                     if notices:
                         await self._notify()
             if not alone:
-                await self._ask(data.time_ns, symbols, observed)
+                await self._ask(data.time_ns, symbols, (bar,))
                 if outgoing:
                     await self._settle()
                 return

@@ -298,7 +298,7 @@ class StrategyRunner(MessageLoop):
         await self._prepare()
         try:
             with resting_collector():
-                await self._walk(self.feed.walk(self._after_ns))  # type: ignore[union-attr]
+                await self._walk_replay(self.feed, self._after_ns)
                 await self._stop_strategies("end")
                 await self._finish("end")
         except BaseException as error:

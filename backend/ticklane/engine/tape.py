@@ -28,5 +28,5 @@ class Tape:
         cash, held = book.cash, book.positions[fill.symbol].quantity
         if len(portfolio.books) > 1:
             cash, held = portfolio.cash, portfolio.net(fill.symbol)
-        self.cash.append(cash)  # which turns it into a float
-        self.held.append(held)
+        self.cash.append(float(cash))  # append alone would convert it twice
+        self.held.append(float(held))

@@ -26,7 +26,7 @@ class SMA(StreamingIndicator):
         self._begin(self.period, state, period=self.period)
 
     def _stream(self, ring: list[float], total: float, places: Iterator[int]) -> Stream:
-        size, laps = self.period, _laps(self.period)
+        size, laps = float(self.period), _laps(self.period)
         # `places` are those after the present one: the first lap, or one that a refusal broke.
         places = iter(laps[-1 - length_hint(places) :])
         while True:
