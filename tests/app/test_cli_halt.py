@@ -58,7 +58,8 @@ def until(is_true):
 def daemon(folder, strategies, tl):
     """A daemon with one order that never fills."""
     with a_daemon(*PATIENT, cwd=folder) as process:
-        until(lambda: status_of(tl)["open_orders"] == 1)
+        until(lambda: status_of(tl)["open_orders"] == 1)  # which counts what is not yet sent
+        until(lambda: [status for status, _ in orders(tl)] == ["ACKED"])
         yield process
 
 

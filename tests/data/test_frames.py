@@ -1,5 +1,6 @@
 """Frames become checked columns."""
 
+import gc
 import time
 from datetime import date, timedelta
 from decimal import Decimal
@@ -307,14 +308,48 @@ def test_numbers_may_be_integers_decimals_text_or_nullable():
     assert all(column.dtype == np.float64 for column in bars.columns()[2:])
 
 
-def test_the_columns_are_read_only_copies():
-    frame = a_frame()
+CHANGES = {
+    "the column": lambda frame: frame.__setitem__("close", 999.0),
+    "by label": lambda frame: frame.loc.__setitem__((frame.index[0], "close"), 999.0),
+    "by place": lambda frame: frame.iloc.__setitem__((slice(None), 3), 999.0),
+    "one row": lambda frame: frame.iloc.__setitem__(0, 999.0),
+    "at": lambda frame: frame.at.__setitem__((frame.index[0], "close"), 999.0),
+    "in place": lambda frame: frame.replace(10.0, 999.0, inplace=True),
+    "update": lambda frame: frame.update(frame + 999.0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_columns_do_not_follow_a_frame_that_is_changed(change):
+    frame = a_frame(2).astype(float)
 
     bars, _ = bars_of_frame(frame, "AAA")
-    frame.loc[frame.index[0], "close"] = 999.0
+    change(frame)
 
-    assert bars.close[0] == 10
+    assert bars.close.tolist() == [10, 11]
+
+
+def test_the_columns_outlive_their_frame():
+    frame = a_frame(50_000).astype(float)
+    before = frame.copy()
+
+    bars, _ = bars_of_frame(frame, "AAA")
+    del frame
+    gc.collect()
+    others = [np.full(50_000, 999.0) for _ in range(20)]
+
+    assert np.array_equal(bars.close, before["close"])
+    assert len(others) == 20
+
+
+def test_the_columns_are_read_only():
+    frame = a_frame(2).astype(float)
+
+    bars, _ = bars_of_frame(frame, "AAA")
+
     assert not any(column.flags.writeable for column in bars.columns())
+    with pytest.raises(ValueError, match="read-only"):
+        bars.close[0] = 999.0
 
 
 def test_a_high_that_is_too_low_by_float_rounding_only_is_mended():

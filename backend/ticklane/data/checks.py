@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,24 @@ EXACTNESS = 1e-9
 _BOUNDS = (("high", "low"), ("high", "open"), ("high", "close"), ("low", "open"), ("low", "close"))
 
 
+class _Lent:
+    """Memory of a frame's column, which stays as it is: while a Series of it lives, pandas writes
+    later changes of the frame to a copy (copy-on-write, the only way of pandas 3)."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+        self.__array_interface__ = values.to_numpy().__array_interface__
+
+
 def numbers(values: Any, name: str, where: str) -> Column:
-    """Copy a pandas column into float64; raises DataError for what is not a number."""
+    """A pandas column as float64, without a copy where it is one; read-only then.
+
+    Raises DataError for what is not a number.
+    """
     if getattr(values.dtype, "kind", "O") in "bcmM":
         raise DataError(_no_numbers(values, name, where))
+    if values.dtype == np.float64 and isinstance(values.dtype, np.dtype):
+        return np.asarray(_Lent(values))
     try:
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
     except (TypeError, ValueError):
@@ -43,11 +56,11 @@ def check_rising(times: Instants, where: str) -> None:
     )
 
 
-def check_bars(columns: Mapping[str, Column], times: Instants, where: str) -> None:
+def check_bars(columns: dict[str, Column], times: Instants, where: str) -> None:
     """Raise DataError for the first price or volume that cannot be.
 
     `columns` are open, high, low, close and volume. A high or low that differs by float rounding
-    only (1e-9 of the price) from the price it must enclose is set to that price, in place.
+    only (1e-9 of the price) from the price it must enclose is set to that price, in a copy.
     """
     for name, column in columns.items():
         floor = 0.0 if name == "volume" else np.nextafter(0.0, 1.0)
@@ -67,7 +80,7 @@ def when(time_ns: Any) -> str:
 
 
 def _check_bound(
-    columns: Mapping[str, Column], outer: str, inner: str, times: Instants, where: str
+    columns: dict[str, Column], outer: str, inner: str, times: Instants, where: str
 ) -> None:
     sign = 1.0 if outer == "high" else -1.0
     edge, price = columns[outer], columns[inner]
@@ -82,7 +95,7 @@ def _check_bound(
             f"{where}: {outer} is {_text(edge[row])} at {when(times[row])} (row {row + 1}), {side} "
             f"the {inner} {_text(price[row])}; repair or remove that row."
         )
-    np.copyto(edge, price, where=~is_within)
+    columns[outer] = np.where(is_within, edge, price)
 
 
 def _refuse_value(column: Column, name: str, times: Instants, where: str) -> None:
