@@ -13,6 +13,7 @@ from ticklane.brokers.paper import PaperBroker
 from ticklane.brokers.replay import ReplayBroker
 from ticklane.core.costs import PercentCosts, PercentSlippage
 from ticklane.core.order import public
+from ticklane.engine.lane import Lane
 from ticklane.indicators import RSI, SMA
 from ticklane.storage.reader import Reader
 from ticklane.storage.service import StorageService
@@ -192,13 +193,63 @@ async def test_a_run_that_was_stopped_and_started_again_leaves_the_same_tables(t
     assert tables_of(tmp_path / "parts.db") == tables_of(tmp_path / "whole.db")
 
 
-async def test_a_strategy_that_needs_no_bookkeeping_trades_as_one_that_does():
-    """The direct way to a strategy, and the long one because the feed has another symbol too."""
-    journals = []
-    for series in (market()[:1], [market()[0], some_bars(COUNT, "OTHER")]):
-        strategy = a_strategy(trade_everything, name="Everything", on_fill=answer_fills)
-        runner = a_runner(strategy, feed=a_feed(*series))
-        await runner.replay()
-        journals.append(told(runner))
+def decide_late(self, data):
+    """Needs no bookkeeping until bar 100, from when on an indicator is to be fed."""
+    number = self.state["number"] = self.state.get("number", 0) + 1
+    if number == 100:
+        self.average = self.indicator(SMA, 20)
+    if number > 100:
+        yield self.buy("AAPL", 1) if data["AAPL"].close > self.average.value else None
 
-    assert journals[0] == journals[1]
+
+def fail_and_trade(self, data):
+    number = self.state["number"] = self.state.get("number", 0) + 1
+    if number % 7 == 0:
+        self.buy("AAPL", 100)  # forgotten with the fault
+        raise ValueError("every seventh time")
+    return {"symbol": "AAPL", "signal": "BUY" if number % 2 else "CLOSE", "quantity": 2}
+
+
+def fail_at_last(self, data):
+    number = self.state["number"] = self.state.get("number", 0) + 1
+    if number > 150:
+        raise ValueError("from now on")
+    return {"symbol": "AAPL", "signal": "BUY" if number % 5 else "SELL", "quantity": 1}
+
+
+def a_crossover():
+    config = {"name": "Everything", "symbols": "AAPL", "position_size": 3, "fast": 3, "slow": 8}
+    return MovingAverageCrossoverStrategy(config)
+
+
+ALONE = {
+    "everything": lambda: a_strategy(trade_everything, name="Everything", on_fill=answer_fills),
+    "warm-up": lambda: a_strategy(trade_everything, name="Everything", warmup=30),
+    "a late indicator": lambda: a_strategy(decide_late, name="Everything"),
+    "faults": lambda: a_strategy(fail_and_trade, name="Everything"),
+    "parked": lambda: a_strategy(fail_at_last, name="Everything"),
+    "crossover": a_crossover,
+}
+
+
+@pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
+async def test_a_strategy_that_needs_no_bookkeeping_trades_as_one_that_does(make, monkeypatch):
+    """The direct way to a strategy, and the long ones: the feed has another symbol, too, or
+    somebody listens."""
+    walked, walk_alone = [], Lane._walk_alone
+
+    async def note(lane, bars):
+        walked.append(len(runners))
+        await walk_alone(lane, bars)
+
+    monkeypatch.setattr(Lane, "_walk_alone", note)
+    runners = []
+    for series in (market()[:1], [market()[0], some_bars(COUNT, "OTHER")], market()[:1]):
+        runners.append(a_runner(make(), feed=a_feed(*series)))
+        if len(runners) == 3:
+            Journal(runners[2])
+        await runners[-1].replay()
+
+    assert told(runners[0]) == told(runners[1]) == told(runners[2])
+    assert len(tape_of(runners[0]).fills) > 10
+    assert set(walked) == ({1} if make is not a_crossover else set())
