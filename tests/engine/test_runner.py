@@ -144,7 +144,7 @@ class Forgetful(StrategyInterface):
         (a_recorder(), {}, "name is 'Recorder' twice; give one of the strategies another name."),
         (a_recorder("B", ()), {}, "symbols of B is empty; name at least one."),
         (a_recorder("B"), {"interval": "5x"}, "interval is '5x', but must be seconds, a text"),
-        (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar here"),
+        (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar or"),
         (a_recorder("B"), {"cash": "much"}, "cash is 'much', but must be a number."),
         (a_recorder("B"), {"cash": float("nan")}, "cash is nan, but must be a finite number."),
     ],
@@ -582,7 +582,7 @@ async def test_intents_of_on_stop_count_only_for_an_operator(reason):
     is_operator = reason == "operator"
     assert heard == [reason, *([OrderStatus.DENIED] if is_operator else [])]
     assert [order.status for order in tape_of(runner).orders] == (
-        [OrderStatus.DENIED, OrderStatus.ACKED] if is_operator else []
+        [OrderStatus.ACKED, OrderStatus.DENIED] if is_operator else []
     )
 
 

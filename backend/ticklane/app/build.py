@@ -24,6 +24,7 @@ from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument
 from ticklane.core.market import SECOND, Timeframe
 from ticklane.core.symbols import normal_symbol
+from ticklane.engine.opening import checked_calendar
 from ticklane.engine.runner import StrategyRunner as Lane
 from ticklane.interfaces import BrokerInterface, Calendar, Clock, Feed, StrategyInterface
 
@@ -56,8 +57,8 @@ class StrategyRunner(Lane):
 
 def find_calendar(calendar: Any) -> Calendar | None:
     """A Calendar stays one; a name such as "XNYS" or "24/7" is looked up."""
-    if calendar is None or not isinstance(calendar, str):
-        return calendar
+    if not isinstance(calendar, str):
+        return checked_calendar(calendar)
     from ticklane.data.calendars import calendar_of
 
     return calendar_of(calendar)

@@ -206,7 +206,9 @@ class SimulatedFeed:
         else:
             origin = begin if seen is None else seen
             first = origin // step + 1
-        for tick in self._ticks_from(first):
+        for number, tick in enumerate(self._ticks_from(first)):
+            if self.speed is None or number % _BLOCK == 0:
+                await self._sleep(0)  # let the others run, however late it is
             wait = 0 if self.speed is None else int((tick.time_ns - origin) / self.speed)
             await self._until(begin + wait)
             yield tick
@@ -221,8 +223,7 @@ class SimulatedFeed:
             yield from make_ticks(ticks_of(blocks))
 
     async def _until(self, due_ns: int) -> None:
-        """Sleep until the clock says so; at least let the others run."""
-        await self._sleep(max(0, due_ns - self._clock.now_ns()) / SECOND)
+        """Sleep until the clock says so. What is late comes at once, so that it can be merged."""
         while (left := due_ns - self._clock.now_ns()) > 0:  # a timer may go off a little early
             await self._sleep(left / SECOND)
 

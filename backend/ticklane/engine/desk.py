@@ -96,6 +96,11 @@ class Desk:
         except ConfigError as error:
             self._refuse_malformed(strategy, wish, str(error), at_ns)
             return
+        except Exception as error:  # an array as reason, a mapping that raises, ...
+            kind = type(error).__name__
+            sentence = f"the intent cannot be read ({kind}); give texts and numbers only."
+            self._refuse_malformed(strategy, {}, sentence, at_ns)
+            return
         side = _SIDES.get(intent.signal)
         if side is None:
             if intent.signal is _CLOSE:

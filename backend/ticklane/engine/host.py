@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any
 
 from ticklane.core.errors import StrategyError
@@ -19,7 +21,7 @@ from ticklane.core.market import (
 )
 from ticklane.core.order import Order
 from ticklane.core.portfolio import BookView
-from ticklane.core.signal import Intent
+from ticklane.engine.answers import InOrder, take_in
 from ticklane.engine.desk import Desk
 from ticklane.engine.past import by_arrival, missed_ticks, past_of, unheard
 from ticklane.engine.schedule import Schedule
@@ -29,6 +31,8 @@ from ticklane.interfaces import Feed, Indicator, StrategyInterface
 
 NEVER_NS = 1 << 62
 _FAULTS_TO_PARK = 3
+# What a strategy may raise while the others go on.
+FAULTS = (Exception, asyncio.CancelledError, SystemExit)
 _ANSWERS_AT_ONCE = 1_000  # to its own fills and orders; a strategy that goes on for ever is parked
 _log = logging.getLogger("ticklane.strategy")
 
@@ -37,6 +41,7 @@ class StrategyHost:
     """One strategy with its data, its schedule and its status; the strategy's `_services`."""
 
     def __init__(self, strategy: StrategyInterface, schedule: Schedule | None) -> None:
+        _warmup_of(strategy)
         self.strategy = strategy
         self.name = strategy.name
         self.symbols = frozenset(strategy.symbols)
@@ -78,7 +83,7 @@ class StrategyHost:
         self._desk, self._feed, self.beat = desk, feed, beat
         self._now_ns, self._on_change = now_ns, on_change
         self.portfolio = portfolio
-        self._missing = dict.fromkeys(self.strategy.symbols, max(0, int(self.strategy.warmup)))
+        self._missing = dict.fromkeys(self.strategy.symbols, _warmup_of(self.strategy))
         self._sees_all = set(feed.symbols) == self.symbols
         self.strategy._services = self
         if _overrides(self.strategy, "on_fill"):
@@ -257,7 +262,7 @@ class StrategyHost:
         self.beat.current = self.name
         try:
             return call(*arguments)
-        except Exception as error:
+        except FAULTS as error:
             return self.note_fault(error)
 
     async def call(self, what: str, *arguments: Any) -> Any:
@@ -268,27 +273,31 @@ class StrategyHost:
         """Await the answer of an async callback; its error is a fault as well."""
         try:
             if inspect.isasyncgen(answer):
-                return [wish async for wish in answer]
+                in_order = InOrder(self.wishes)
+                async for wish in answer:
+                    in_order.take(wish)
+                return None
             return await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:
+        except FAULTS as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # it is us who are to end
+                raise
             return self.note_fault(error)
 
     def collect(self, answer: Any) -> list[Any]:
-        """The wishes in an answer, then those asked for by helpers and not returned as well."""
-        wishes: list[Any] = []
+        """The wishes in an answer and those asked for by helpers, each once."""
         if answer is not None:
             try:
-                wishes = _listed(answer)
-            except Exception as error:
+                take_in(answer, self.wishes)
+            except FAULTS as error:
                 self.note_fault(error)
                 return []
-        if self.wishes:
-            wishes = [*wishes, *(w for w in self.wishes if not any(w is other for other in wishes))]
-            self.wishes.clear()
+        wishes = self.wishes[:]
+        self.wishes.clear()
         self.status.signals += len(wishes)
         return wishes
 
-    def note_fault(self, error: Exception) -> None:
+    def note_fault(self, error: BaseException) -> None:
         """Keep a strategy's error; the third in a row parks it."""
         self._faults_in_a_row += 1
         self._has_faulted = True
@@ -373,14 +382,10 @@ def _overrides(strategy: StrategyInterface, method: str) -> bool:
     return getattr(type(strategy), method) is not getattr(StrategyInterface, method)
 
 
-def _listed(answer: Any) -> list[Any]:
-    """The wishes in an answer: one of them, or any iterable of them."""
-    if isinstance(answer, Intent | Mapping):
-        return [answer] if answer else []
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
-        if not answer:  # `return is_cheap and self.buy(...)`
-            return []
+def _warmup_of(strategy: StrategyInterface) -> int:
+    warmup: Any = strategy.warmup
+    if isinstance(warmup, bool) or not isinstance(warmup, Integral):
         raise StrategyError(
-            f"on_tick returned {answer!r}, but must return nothing, an intent or several."
+            f"warmup of {strategy.name} is {warmup!r}, but must be a whole number of bars."
         )
-    return [wish for wish in answer if wish is not None]
+    return max(0, int(warmup))

@@ -20,7 +20,7 @@ from ticklane.core.market import (
 from ticklane.core.order import Fill, Order, OrderUpdate
 from ticklane.engine.desk import Decided, Outgoing
 from ticklane.engine.gate import is_held_back
-from ticklane.engine.host import NEVER_NS, StrategyHost
+from ticklane.engine.host import FAULTS, NEVER_NS, StrategyHost
 from ticklane.engine.record import Recorder
 from ticklane.engine.watchdog import Heartbeat
 from ticklane.interfaces import BrokerInterface, Feed, Storage
@@ -117,7 +117,7 @@ class Lane(Recorder):
                 for beat.current, host, on_tick, wishes in simple:
                     try:
                         answer = on_tick(data)
-                    except Exception as error:
+                    except FAULTS as error:
                         self._take_hot_fault(host, error)
                         continue
                     if wishes or (answer is not None and (answer.__class__ is not list or answer)):
@@ -155,7 +155,7 @@ class Lane(Recorder):
                 return
             try:
                 answer = on_tick(data)
-            except Exception as error:
+            except FAULTS as error:
                 answer = None
                 self._take_hot_fault(host, error)
             if wishes or (answer is not None and answer.__class__ is not list):
@@ -212,7 +212,7 @@ class Lane(Recorder):
             self._complicate()
             super()._take_fault(host)
 
-    def _take_hot_fault(self, host: StrategyHost, error: Exception) -> None:
+    def _take_hot_fault(self, host: StrategyHost, error: BaseException) -> None:
         host.note_fault(error)
         self._take_fault(host)
 
@@ -307,8 +307,8 @@ class Lane(Recorder):
         outgoing, broker, desk = self._outgoing, self.broker, self.desk
         assert desk is not None
         trading = desk.risk.trading
-        self._beat.current = None
         while True:
+            self._beat.current = None  # what takes long now is no strategy
             if self._is_recording and outgoing:
                 self._note_changes()
                 await self._flush()
@@ -341,7 +341,9 @@ class Lane(Recorder):
         """Call the user's callback; its error is logged and stays its own."""
         if self._on_signal is None:
             return
+        asked, self._beat.current = self._beat.current, None
         try:
             self._on_signal(strategy, signal, order)
         except Exception:
             _log.exception("on_signal_callback failed")
+        self._beat.current = asked

@@ -191,6 +191,7 @@ class MessageLoop(GuardedLane):
                     await self._take_late(message)
                 else:
                     await self._process(message)
+            self._beat.current = None
             if self._events and (
                 clock() - flushed_at > _FLUSH_SECONDS or len(self._events) > _FLUSH_EVENTS
             ):

@@ -15,7 +15,15 @@ from ticklane.core.portfolio import Portfolio
 from ticklane.core.words import in_words
 from ticklane.engine.adoption import open_orphan_book
 from ticklane.engine.host import StrategyHost
-from ticklane.interfaces import BrokerInterface, Feed, Recovered, StrategyInterface
+from ticklane.interfaces import BrokerInterface, Calendar, Feed, Recovered, StrategyInterface
+
+
+def checked_calendar(calendar: Any) -> Calendar | None:
+    """Take an object for a calendar; raises ConfigError for what is none."""
+    if calendar is None or hasattr(calendar, "session"):
+        found: Calendar | None = calendar
+        return found
+    raise ConfigError(f"calendar is {calendar!r}, but must be a Calendar or the name of one.")
 
 
 def run_config(

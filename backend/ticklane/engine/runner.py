@@ -82,6 +82,7 @@ class StrategyRunner(MessageLoop):
         self._run_config = dict(run_config or {})
         self._shares: dict[str, Decimal | None] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._opening = asyncio.Lock()  # held while a start is under way
         self._begin_ns = 0
 
     # --- before the start ----------------------------------------------------------------------
@@ -96,8 +97,8 @@ class StrategyRunner(MessageLoop):
     ) -> StrategyInterface:
         """Add a strategy with its own schedule; `cash` is its share of the account.
 
-        `interval`: None (every bar), seconds, "5m", a timedelta or a crontab text; `calendar`
-        keeps the ticks inside a market's sessions. Without `cash` the strategies that have none
+        `interval`: None (every bar), seconds, "5m", a timedelta or a crontab text, whose instants
+        `calendar` keeps inside a market's sessions. Without `cash` the strategies that have none
         share what is left in equal parts. Raises ConfigError and StrategyError.
         """
         if self.is_running:
@@ -117,10 +118,7 @@ class StrategyRunner(MessageLoop):
 
     def find_calendar(self, calendar: Any) -> Calendar | None:
         """Turn what was given as a calendar into one; the composition root knows names too."""
-        if isinstance(calendar, str):
-            raise ConfigError(f"calendar is {calendar!r}, but must be a Calendar here.")
-        found: Calendar | None = calendar
-        return found
+        return opening.checked_calendar(calendar)
 
     def make_feed(self) -> Feed:
         """The feed to use when none was given; the composition root has one."""
@@ -133,9 +131,10 @@ class StrategyRunner(MessageLoop):
 
         Raises ConfigError when no strategy is loaded or the feed lacks a symbol.
         """
-        if self.is_running or self.state == "starting":
+        if self.is_running or self._opening.locked():
             return
-        await self._prepare()
+        async with self._opening:
+            await self._prepare()
         self._has_chores = True
         self.watchdog = Watchdog(self._beat, self._note_hang)
         self.watchdog.start()
@@ -152,9 +151,10 @@ class StrategyRunner(MessageLoop):
 
     async def stop(self, reason: str = "shutdown") -> None:
         """End: no new ticks, what is under way finishes, strategies stop; idempotent."""
-        if self._tasks:
-            self.request_stop(reason)
-            await self.wait()
+        async with self._opening:
+            if self._tasks:
+                self.request_stop(reason)
+        await self.wait()
 
     def request_stop(self, reason: str) -> None:
         """Ask the lane to end and return at once; `wait` tells when it has."""
@@ -199,9 +199,8 @@ class StrategyRunner(MessageLoop):
         recovered = await self._begin_run(feed)
         self.run_id, self._has_begun = recovered.run_id, recovered.has_begun
         self.is_resumed = recovered.is_resumed
-        started_ns = recovered.started_ns
         if feed.start_ns is None:
-            feed.start_ns = self._begin_ns if started_ns is None else started_ns
+            feed.start_ns = self._begin_ns if recovered.started_ns is None else recovered.started_ns
         await opening.open_feed(feed, recovered.cursor_ns)
         self.desk = self._make_desk(recovered)
         if self.storage is not None or self.bus.has_listeners or self.is_watching:
@@ -236,6 +235,8 @@ class StrategyRunner(MessageLoop):
         for message in (*self._inbox.take(), *self.broker.updates()):
             if isinstance(message, Told):
                 hear(self.desk, message)
+            elif isinstance(message, Stop):
+                self._inbox.put(message)  # asked for during the start: the lane takes it
             else:
                 await self._process(message)
         await self._take_strays()
@@ -391,10 +392,6 @@ class StrategyRunner(MessageLoop):
         await self._let_go()
 
     def _note_hang(self, hang: Hang) -> None:
-        _log.error(
-            "strategy %s has held up the lane for %.1f s:\n%s",
-            hang.strategy,
-            hang.seconds,
-            hang.stack_text,
-        )
+        words = "strategy %s has held up the lane for %.1f s:\n%s"
+        _log.error(words, hang.strategy, hang.seconds, hang.stack_text)
         self.clear_while_stuck()
