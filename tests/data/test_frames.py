@@ -316,6 +316,7 @@ CHANGES = {
     "at": lambda frame: frame.at.__setitem__((frame.index[0], "close"), 999.0),
     "in place": lambda frame: frame.replace(10.0, 999.0, inplace=True),
     "update": lambda frame: frame.update(frame + 999.0),
+    "its array": lambda frame: frame["close"].array.__setitem__(0, 999.0),
 }
 
 

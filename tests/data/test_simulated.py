@@ -176,6 +176,34 @@ async def test_a_timer_that_goes_off_early_is_set_again():
     assert clock.now_ns() >= tick.time_ns
 
 
+async def test_bars_that_are_late_come_without_anybody_having_to_wait_for_them():
+    clock = SimulatedClock(NOW)
+    sleeper = Sleeper(clock)
+    stream = a_market(clock=clock, sleep=sleeper).stream(NOW)
+    await anext(stream)
+    before = list(sleeper.slept)
+
+    clock.set(clock.now_ns() + 100 * SECOND)  # something has held up everybody
+    late = [await anext(stream) for _ in range(100)]
+
+    assert sleeper.slept == before
+    assert late[-1].time_ns <= clock.now_ns() < late[-1].time_ns + SECOND
+
+
+async def test_however_late_they_are_others_run_now_and_then():
+    clock = SimulatedClock(NOW)
+    sleeper = Sleeper(clock)
+    stream = a_market(clock=clock, sleep=sleeper).stream(NOW)
+    await anext(stream)
+    sleeper.slept.clear()
+    clock.set(NOW + DAY)
+
+    for _ in range(1000):
+        await anext(stream)
+
+    assert sleeper.slept == [0] * 3
+
+
 async def test_at_another_speed_every_bar_comes_so_many_times_faster():
     clock = SimulatedClock(NOW)
     sleeper = Sleeper(clock)

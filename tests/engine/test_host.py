@@ -23,6 +23,7 @@ from lane_builders import (
     tape_of,
 )
 from ticklane.brokers.replay import ReplayBroker
+from ticklane.core.errors import StrategyError
 from ticklane.core.events import StrategyFaulted
 from ticklane.core.order import OrderStatus
 from ticklane.core.signal import Intent, Signal
@@ -346,6 +347,113 @@ async def test_a_column_of_numbers_is_no_more_than_so_many_malformed_wishes(numb
 
     assert [order.reason_code for order in tape_of(runner).orders] == ["malformed"] * 2
     assert len(other.seen) == 5
+
+
+def declare(self, *_arguments):
+    self.average = self.indicator(SMA, 3)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"on_tick": at_tick(3, lambda self, data: BUY), "on_fill": fail},
+        {"on_tick": at_tick(3, lambda self, data: BUY), "on_fill": declare},
+        {"on_tick": at_tick(3, lambda self, data: BUY), "on_order": fail},
+        {"on_tick": at_tick(3, lambda self, data: BUY), "on_order": declare},
+        {"on_tick": at_tick(3, declare)},
+        {"on_tick": fail_at(3)},
+    ],
+)
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_each_tick_is_counted_once_whatever_happens_in_between(members, is_alone):
+    others = [] if is_alone else [a_recorder()]
+
+    runner = await replayed(a_strategy(**members), *others, feed=a_feed(some_bars(9)))
+
+    assert {one.ticks for one in runner.get_status().strategies.values()} == {9}
+
+
+class Unreadable(UserDict):
+    def __getitem__(self, key):
+        raise LookupError(key)
+
+
+class Unspeakable:
+    def __repr__(self):
+        raise LookupError("no words")
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {**BUY, "reason": np.array([1.0, 2.0])},
+        {**BUY, "order_type": np.array(["limit", "stop"])},
+        {**BUY, "quantity": Unspeakable()},
+        Unreadable(BUY),
+        Unspeakable(),
+    ],
+    ids=["reason", "order type", "quantity", "mapping", "no words"],
+)
+@pytest.mark.parametrize("number", [1, 3])
+async def test_an_intent_that_cannot_be_read_is_refused_and_stops_nobody(number, wish):
+    heard, other = [], a_recorder()
+    answer = at_tick(number, lambda self, data: [wish])
+    odd = a_strategy(answer, name="Odd", on_order=lambda self, order: heard.append(order.reason))
+
+    runner = await replayed(odd, other)
+
+    [order] = tape_of(runner).orders
+    assert order.reason_code == "malformed"
+    assert heard == [order.reason]
+    assert order.reason.startswith("the intent cannot be read (")
+    assert len(other.seen) == 5
+
+
+async def wait_for_a_cancelled_task(self, data):
+    task = asyncio.create_task(asyncio.sleep(0))
+    task.cancel()
+    await task
+
+
+def leave(*_arguments):
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("act", "error"), [(wait_for_a_cancelled_task, "CancelledError: "), (leave, "SystemExit: 3")]
+)
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_whoever_leaves_or_awaits_what_was_cancelled_has_a_fault(act, error, is_alone):
+    others = [] if is_alone else [a_recorder()]
+
+    runner = await replayed(a_strategy(at_tick(3, act), name="Odd"), *others)
+
+    status = runner.get_status().strategies["Odd"]
+    assert (status.faults, status.state, status.error) == (1, "stopped", error)
+    assert [len(other.seen) for other in others] == [5] * len(others)
+
+
+async def test_the_end_of_the_lane_itself_is_no_fault_of_who_is_waited_for():
+    waits = asyncio.Event()
+
+    async def wait(self, data):
+        waits.set()
+        await asyncio.Event().wait()
+
+    runner = a_runner(a_strategy(wait, name="Waiting"))
+    run = asyncio.create_task(runner.replay())
+    await waits.wait()
+    run.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert runner.get_status().strategies["Waiting"].faults == 0
+
+
+@pytest.mark.parametrize("warmup", ["x", None, math.nan, 2.5, True])
+def test_a_warmup_that_is_no_number_of_bars_is_refused(warmup):
+    with pytest.raises(StrategyError, match=r"warmup of Odd is .*, but must be a whole number"):
+        a_runner(a_strategy(name="Odd", warmup=warmup))
 
 
 @pytest.mark.parametrize(

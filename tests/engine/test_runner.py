@@ -103,6 +103,77 @@ async def test_a_runner_runs_once(way):
         await getattr(runner, way)()
 
 
+async def test_a_stop_during_the_start_waits_for_it_and_counts():
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def on_start(self):
+        begun.set()
+        await may_go_on.wait()
+
+    runner = a_runner(a_recorder(on_start=on_start), feed=a_feed(some_bars(), sleep=Gate()))
+    start = asyncio.create_task(runner.start())
+    await begun.wait()
+    await runner.start()  # does nothing: one is under way
+    stop = asyncio.create_task(runner.stop())
+    await asyncio.sleep(0)
+    assert not stop.done()
+    may_go_on.set()
+    await stop
+
+    assert start.done()
+    assert (runner.state, runner.ended_by) == ("stopped", "shutdown")
+
+
+async def test_a_stop_asked_for_before_the_start_has_recovered_is_kept():
+    runner = a_runner(a_recorder(), feed=a_feed(some_bars(), sleep=Gate()))
+
+    class Asking(ReplayBroker):
+        async def recover(self):
+            runner.request_stop("shutdown")
+
+    runner.broker = Asking()
+    await runner.start()
+    await runner.wait()
+
+    assert (runner.state, runner.ended_by) == ("stopped", "shutdown")
+
+
+class Noting:
+    """A storage that notes whom the watchdog would name during each commit."""
+
+    def __init__(self, storage):
+        self._storage, self.named = storage, []
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    async def record(self, run_id, events):
+        self.named.append(self.runner.asked)
+        await self._storage.record(run_id, events)
+
+
+async def test_no_strategy_is_named_for_a_slow_commit_broker_or_listener(tmp_path):
+    named = []
+
+    class Slow(ReplayBroker):
+        async def submit(self, order):
+            named.append(runner.asked)
+            await super().submit(order)
+
+    def on_fill(self, fill):
+        return {**BUY, "signal": "SELL"} if fill.quantity > 0 else None
+
+    strategy = a_strategy(lambda self, data: BUY, on_fill=on_fill)
+    storage = Noting(StorageService(tmp_path / "a.db"))
+    runner = storage.runner = a_runner(strategy, broker=Slow(), storage=storage)
+    runner.on_signal_callback = lambda *_told: named.append(runner.asked)
+    await runner.start()
+    await runner.wait()
+
+    assert len(named) > 10
+    assert set(named) == set(storage.named) == {None}
+
+
 async def test_the_async_with_form_starts_and_stops():
     strategy = a_recorder()
     async with a_runner(strategy) as runner:
@@ -144,6 +215,7 @@ class Forgetful(StrategyInterface):
         (a_recorder(), {}, "name is 'Recorder' twice; give one of the strategies another name."),
         (a_recorder("B", ()), {}, "symbols of B is empty; name at least one."),
         (a_recorder("B"), {"interval": "5x"}, "interval is '5x', but must be seconds, a text"),
+        (a_recorder("B"), {"calendar": 5}, "calendar is 5, but must be a Calendar or the name"),
         (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar or"),
         (a_recorder("B"), {"cash": "much"}, "cash is 'much', but must be a number."),
         (a_recorder("B"), {"cash": float("nan")}, "cash is nan, but must be a finite number."),

@@ -42,6 +42,7 @@ def run_example(is_fast: bool = False, fresh: bool = False) -> int:
 
 def _settings(fresh: bool, replay_seconds: float | None) -> Settings:
     return load_settings(
+        broker="paper",  # whatever the environment or a file here says
         feed=f"sample:{','.join(SYMBOLS)}",
         cash=Decimal(100_000),
         fresh=fresh or None,

@@ -15,24 +15,10 @@ EXACTNESS = 1e-9
 _BOUNDS = (("high", "low"), ("high", "open"), ("high", "close"), ("low", "open"), ("low", "close"))
 
 
-class _Lent:
-    """Memory of a frame's column, which stays as it is: while a Series of it lives, pandas writes
-    later changes of the frame to a copy (copy-on-write, the only way of pandas 3)."""
-
-    def __init__(self, values: Any) -> None:
-        self.values = values
-        self.__array_interface__ = values.to_numpy().__array_interface__
-
-
 def numbers(values: Any, name: str, where: str) -> Column:
-    """A pandas column as float64, without a copy where it is one; read-only then.
-
-    Raises DataError for what is not a number.
-    """
+    """Copy a pandas column into float64; raises DataError for what is not a number."""
     if getattr(values.dtype, "kind", "O") in "bcmM":
         raise DataError(_no_numbers(values, name, where))
-    if values.dtype == np.float64 and isinstance(values.dtype, np.dtype):
-        return np.asarray(_Lent(values))
     try:
         return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True))
     except (TypeError, ValueError):

@@ -40,8 +40,7 @@ def bars_of_frame(
     session. The timeframe is the most frequent step unless given.
 
     Raises DataError with one sentence that names `source` (else the symbol), the column, the first
-    offending row and the remedy. The columns are read-only; they may be the frame's own memory, but
-    do not follow it when the frame is changed.
+    offending row and the remedy. The columns are copies of the frame's, and read-only.
     """
     where = source or symbol
     times, columns = _read(frame, where)

@@ -111,7 +111,7 @@ class Lane(Recorder):
                 for update in observe(make_tick((time_ns, symbols, observed))):
                     take(update)
                     if notices:
-                        await self._notify()
+                        await self._notify_before()
             simple = self._simple
             if simple:
                 for beat.current, host, on_tick, wishes in simple:
@@ -147,7 +147,7 @@ class Lane(Recorder):
                 for update in observe(make_tick((data.time_ns, symbols, (bar,)))):
                     take(update)
                     if notices:
-                        await self._notify()
+                        await self._notify_before()
             if not alone:
                 await self._ask(data.time_ns, symbols, (bar,))
                 if outgoing:
@@ -285,6 +285,14 @@ class Lane(Recorder):
             desk.take(update)
             if desk.notices:
                 await self._notify()
+
+    async def _notify_before(self) -> None:
+        """The same before anybody is asked at this instant: it does not count as asked yet."""
+        was_simple = bool(self._simple)
+        await self._notify()
+        if was_simple and not self._simple and not self._has_chores:
+            for host in self._in_order:
+                host.status.ticks -= 1
 
     async def _notify(self) -> None:
         """Tell strategies of their fills and orders, and hear what they want then."""
