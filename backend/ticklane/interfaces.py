@@ -362,7 +362,7 @@ class StrategyInterface(ABC):
 
     def _ask(self, signal: Signal, symbol: str, quantity: Any, terms: dict[str, Any]) -> Wish:
         size = {} if quantity is None else {"quantity": quantity}
-        wish: Wish = {"symbol": symbol, "signal": signal, **size, **terms}
+        wish: Wish = {**terms, "symbol": symbol, "signal": signal, **size}
         host = self._host(signal.lower())
         # A malformed wish goes as it is: the desk refuses it and on_order hears of it.
         with suppress(ConfigError):

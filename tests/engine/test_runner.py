@@ -174,6 +174,33 @@ async def test_no_strategy_is_named_for_a_slow_commit_broker_or_listener(tmp_pat
     assert set(named) == set(storage.named) == {None}
 
 
+async def test_a_runner_is_paused_when_nobody_is_asked_though_one_is_parked():
+    parked = a_strategy(lambda self, data: 1 / 0, name="Parked")
+    gate = Gate()
+    async with a_runner(a_recorder(), parked, feed=a_feed(some_bars(9), sleep=gate)) as runner:
+        await gate.open(4)
+        assert runner.get_status().strategies["Parked"].state == "parked"
+        assert runner.state == "running"
+
+        await runner.pause()
+
+        assert runner.state == "paused"
+
+
+def test_an_async_signal_callback_is_refused():
+    async def callback(*_told):
+        pass
+
+    with pytest.raises(ConfigError, match="is an async function, but must be a plain one"):
+        a_runner(a_recorder()).on_signal_callback = callback
+
+
+async def test_a_helper_asks_for_what_its_name_says():
+    runner = await replayed(a_strategy(lambda self, data: self.buy("AAPL", 1, signal="SELL")))
+
+    assert {order.side for order in tape_of(runner).orders} == {"buy"}
+
+
 async def test_the_async_with_form_starts_and_stops():
     strategy = a_recorder()
     async with a_runner(strategy) as runner:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from inspect import iscoroutinefunction
 from typing import Any
 
+from ticklane.core.errors import ConfigError
 from ticklane.core.market import (
     Bar,
     ClosedBar,
@@ -73,6 +75,8 @@ class Lane(Recorder):
 
     @on_signal_callback.setter
     def on_signal_callback(self, callback: Decided | None) -> None:
+        if iscoroutinefunction(callback):
+            raise ConfigError("on_signal_callback is an async function, but must be a plain one.")
         self._on_signal = callback
         if self.desk is not None:
             self.desk.on_decision = self._tell if callback else None

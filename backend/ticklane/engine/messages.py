@@ -273,8 +273,9 @@ class MessageLoop(GuardedLane):
             self._note_changes()
 
     def _update_state(self) -> None:
-        is_all = all(host.status.state == "paused" for host in self._in_order)
-        self.state = "paused" if is_all else "running"
+        states = {host.status.state for host in self._in_order}
+        is_paused = "paused" in states and states <= {"paused", "parked"}
+        self.state = "paused" if is_paused else "running"
 
     async def _close(self, command: Close) -> None:
         assert self.desk is not None
