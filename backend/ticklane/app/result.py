@@ -148,7 +148,7 @@ class BacktestResult:
 
         return ReportData(
             title=" and ".join(self.strategies) or "Backtest",
-            subtitle=f"Backtest of {', '.join(self.bars)}, {self.timeframe} bars",
+            subtitle=f"{', '.join(self.bars)}, {self.timeframe} bars",
             label=self.label,
             bars=self.bars,
             fills=self.fills,
