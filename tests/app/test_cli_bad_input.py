@@ -90,6 +90,7 @@ BACKTEST = {
     "no date": (["--to", "tomorrow"], "--to is 'tomorrow', but must be a date or time"),
     "zero cash": (["--cash", "0"], "cash is 0, but must be above zero."),
     "negative cash": (["--cash", "-5"], "cash is -5, but must be above zero."),
+    "all the cash there is": (["--cash", "1e20"], "cash is 1E+20, but must be at most 1E+15."),
     "no cash": (["--cash", "lots"], "cash is 'lots', but must be a number."),
     "a parameter of another type": (
         ["--param", "size=many"],
@@ -162,6 +163,10 @@ def test_a_strategy_that_is_not_there(tl, good):
 
 RUN = {
     "zero cash": (["--cash", "0"], "the setting 'cash' is '0', but must be greater than 0."),
+    "all the cash there is": (
+        ["--cash", "1e25"],
+        "the setting 'cash' is '1e25', but must be at most",
+    ),
     "no speed": (["--speed", "0"], "the setting 'speed' is '0', but must be greater than 0."),
     "endless speed": (["--speed", "inf"], "speed is inf, but must be a number above zero"),
     "no duration": (["--duration", "long"], "duration is 'long', but must be seconds"),

@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from ticklane.app.environment import ALIASES, everything
 from ticklane.core.errors import ConfigError
+from ticklane.core.money import LARGEST
 from ticklane.core.secret import HIDDEN, Secret
 from ticklane.storage.server import Place, place_of
 
@@ -57,7 +58,7 @@ class StrategySettings(BaseModel):
     symbols: list[str] = Field(default_factory=list, description="what it trades")
     interval: str | float | None = Field(None, description="every bar, or 5m, or a crontab text")
     calendar: str | None = Field(None, description="ticks only in the sessions of this market")
-    cash: Decimal | None = Field(None, gt=0, description="its share of the account")
+    cash: Decimal | None = Field(None, gt=0, le=LARGEST, description="its share of the account")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -80,7 +81,9 @@ class Settings(BaseSettings):
     broker: Literal["paper", "alpaca"] = Field("paper", description="where orders go")
     mode: Literal["paper", "live"] = Field("paper", description="play money, or real money")
     account: str | None = Field(None, description="number of the account at the broker")
-    cash: Decimal = Field(Decimal(100_000), gt=0, description="starting cash of the paper account")
+    cash: Decimal = Field(
+        Decimal(100_000), gt=0, le=LARGEST, description="starting cash of the paper account"
+    )
     currency: str = Field("USD", description="account currency")
     allow_short: bool = Field(False, description="permit short sales")
     costs: dict[str, Decimal] = Field(
@@ -274,6 +277,7 @@ def _sentence(error: ValidationError) -> str:
         return f"the setting {where} must be a text."
     rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
     rule = rule.replace("Input should be", "must be", 1).rstrip(".")
+    rule = rule.replace("less than or equal to", "at most", 1)
     return f"the setting {where} is {first['input']!r}, but {rule[:1].lower()}{rule[1:]}."
 
 
