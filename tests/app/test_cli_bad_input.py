@@ -96,6 +96,10 @@ BACKTEST = {
         ["--param", "size=many"],
         "size of Mine is 'many', but must be a valid integer",
     ),
+    "true for a number": (
+        ["--param", "size=true"],
+        "size of Mine is True, but must be a number, not true or false.",
+    ),
     "a parameter out of bounds": (
         ["--param", "size=5000"],
         "size of Mine is 5000, but must be less than or equal to 1000.",
