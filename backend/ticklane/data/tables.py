@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ticklane.core.errors import DataError
+from ticklane.data.frames import check_once
 from ticklane.data.times import TIME_NAMES, fold
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _parse_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    check_once(_first_line(path), path.name)  # pandas would call the second one close.1
     names = pd.read_csv(path, encoding="utf-8-sig", nrows=0).columns
     texts = [name for name in names if fold(name) in _TEXT]
     return pd.read_csv(
@@ -72,6 +74,16 @@ def _parse_csv(path: Path) -> pd.DataFrame:
         keep_default_na=not texts,
         na_values={name: _missing(name in texts) for name in names} if texts else None,
     )
+
+
+def _first_line(path: Path) -> list[str]:
+    """The names of the columns as they stand in the file."""
+    import pandas as pd
+
+    line = pd.read_csv(
+        path, encoding="utf-8-sig", nrows=1, header=None, dtype=str, keep_default_na=False
+    )
+    return [str(name) for name in line.iloc[0]]
 
 
 def _missing(is_text: bool) -> list[str]:
