@@ -143,6 +143,12 @@ def test_absolute_paths_and_other_feeds_stay(folder, tmp_path):
     assert (settings.database_path, settings.feed) == (tmp_path / "a.db", "sample:AAPL")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(folder):
+    (folder / CONFIG_FILE).write_bytes(b"\xef\xbb\xbfcash = 500")
+
+    assert load_settings().cash == 500
+
+
 # What is refused
 
 

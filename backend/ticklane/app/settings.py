@@ -245,7 +245,7 @@ def _from_environment() -> dict[str, Any]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"the config file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
