@@ -166,7 +166,13 @@ def test_a_file_may_begin_with_a_byte_order_mark(folder):
         ("latency = inf", "the setting 'latency' is inf, but must be at most 3600."),
         ("broker = 'other'", "the setting 'broker' is 'other', but must be 'paper' or 'alpaca'."),
         ("interval = [1]", "the setting 'interval' is [1], but must be a valid string."),
-        ("strategy = 'x'", "the setting 'strategy' is 'x', but must be a valid list."),
+        ("strategy = 'x'", "the setting 'strategy' is 'x', but must be a list of blocks; write"),
+        ("strategy = 5", "the setting 'strategy' is 5, but must be a list of blocks; write"),
+        (
+            "[strategy]\nstrategy = 'x'",
+            "the setting 'strategy' is a single block, but must be a list of blocks; write "
+            "[[strategy]], with two brackets, above each of them.",
+        ),
         ("strategy = ['x']", "the setting strategy 1 is 'x', but must be a [[strategy]] block."),
         ("[[strategy]]\nname = 'x'", "the setting 'strategy' of strategy 1 is missing."),
         ("[[strategy]]\nstrategy = 'x'\ncash = -1", "'cash' of strategy 1 is -1, but must be"),

@@ -208,7 +208,8 @@ def read_config(config: str | Path | None = None) -> dict[str, Any]:
             given[name] = path.parent / Path(given[name]).expanduser()
     if isinstance(given.get("feed"), str):
         given["feed"] = _beside(path, given["feed"])
-    for block in given.get("strategy", ()):
+    blocks = given.get("strategy")
+    for block in blocks if isinstance(blocks, list) else ():
         spec = block.get("strategy") if isinstance(block, dict) else None
         if isinstance(spec, str) and ".py" in spec:
             block["strategy"] = str(path.parent / Path(spec).expanduser())
@@ -267,6 +268,12 @@ def _sentence(error: ValidationError) -> str:
         return (
             f"{first['loc'][0]} is no setting of a config file; keys stand in .env, the "
             "environment or a credential file."
+        )
+    if first["loc"] == ("strategy",):
+        given = "a single block" if isinstance(first["input"], dict) else repr(first["input"])
+        return (
+            f"the setting 'strategy' is {given}, but must be a list of blocks; "
+            "write [[strategy]], with two brackets, above each of them."
         )
     if first["type"] == "extra_forbidden":
         known = ", ".join(sorted(Settings.model_fields))
