@@ -46,9 +46,10 @@ def test_a_sizing_made_elsewhere_stays_what_it_is():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"shares": 10}, "sizing is {'shares': 10}, but must be one of quantity, notional or"),
-        ({"quantity": 1, "percent": 5}, "sizing is {'quantity': 1, 'percent': 5}, but must be"),
-        ({}, "sizing is {}, but must be one of quantity"),
+        ({"shares": 10}, "sizing is shares=10, but must be one of quantity, notional or"),
+        ({"foo": Decimal("1.5")}, "sizing is foo=1.5, but must be one of quantity, notional or"),
+        ({"quantity": 1, "percent": 5}, "sizing is quantity=1, percent=5, but must be"),
+        ({}, "sizing is empty, but must be one of quantity"),
         ({"quantity": 0}, "quantity of sizing is 0, but must be above zero."),
         ({"notional": -1}, "notional of sizing is -1, but must be above zero."),
         ({"percent": 101}, "percent is 101, but must be at most 100."),

@@ -75,12 +75,17 @@ def read_sizing(given: Sizing | Mapping[str, Any] | None) -> Sizing | None:
     if given is None or not isinstance(given, Mapping):
         return given
     if len(given) != 1 or next(iter(given)) not in _KINDS:
-        raise ConfigError(
-            f"sizing is {dict(given)!r}, but must be one of quantity, notional or percent with "
-            'its number, such as {"percent": 20}.'
-        )
+        shown = ", ".join(f"{kind}={value}" for kind, value in given.items())
+        raise ConfigError(_no_sizing(shown or "empty"))
     [(kind, value)] = given.items()
     return _KINDS[kind](value)
+
+
+def _no_sizing(given: str) -> str:
+    return (
+        f"sizing is {given}, but must be one of quantity, notional or percent with its number, "
+        'such as {"percent": 20}.'
+    )
 
 
 def _positive(model: object, field: str) -> None:
