@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from ticklane.core.errors import ConfigError
@@ -50,6 +51,9 @@ def test_a_sizing_made_elsewhere_stays_what_it_is():
         ({"foo": Decimal("1.5")}, "sizing is foo=1.5, but must be one of quantity, notional or"),
         ({"quantity": 1, "percent": 5}, "sizing is quantity=1, percent=5, but must be"),
         ({}, "sizing is empty, but must be one of quantity"),
+        ("x", "sizing is 'x', but must be one of quantity, notional or percent with its number"),
+        (20, "sizing is 20, but must be one of quantity, notional or percent with its number"),
+        (np.float64(20), "sizing is np.float64(20.0), but must be one of quantity, notional or"),
         ({"quantity": 0}, "quantity of sizing is 0, but must be above zero."),
         ({"notional": -1}, "notional of sizing is -1, but must be above zero."),
         ({"percent": 101}, "percent is 101, but must be at most 100."),

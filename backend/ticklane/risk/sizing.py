@@ -72,7 +72,11 @@ _KINDS: dict[str, Callable[[Any], Sizing]] = {
 
 def read_sizing(given: Sizing | Mapping[str, Any] | None) -> Sizing | None:
     """Read `{"quantity": 10}`, `{"notional": 5000}` or `{"percent": 20}`; a Sizing stays one."""
-    if given is None or not isinstance(given, Mapping):
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        if not callable(getattr(given, "size", None)):
+            raise ConfigError(_no_sizing(repr(given)))
         return given
     if len(given) != 1 or next(iter(given)) not in _KINDS:
         shown = ", ".join(f"{kind}={value}" for kind, value in given.items())
