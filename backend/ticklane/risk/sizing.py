@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.money import to_cash, to_decimal
+from ticklane.core.money import to_cash, to_positive
 
 
 class Sizing(Protocol):
@@ -56,7 +56,7 @@ class PercentOfEquity:
     def __post_init__(self) -> None:
         _positive(self, "percent")
         if self.percent > 100:
-            raise ConfigError(f"percent is {self.percent}, but must be at most 100.")
+            raise ConfigError(f"percent of sizing is {self.percent}, but must be at most 100.")
 
     def size(self, equity: Callable[[], Decimal]) -> tuple[Decimal | None, Decimal | None]:
         """equity x percent / 100."""
@@ -93,7 +93,4 @@ def _no_sizing(given: str) -> str:
 
 
 def _positive(model: object, field: str) -> None:
-    number = to_decimal(getattr(model, field), field)
-    if number <= 0:
-        raise ConfigError(f"{field} of sizing is {number}, but must be above zero.")
-    object.__setattr__(model, field, number)
+    object.__setattr__(model, field, to_positive(getattr(model, field), f"{field} of sizing"))
