@@ -27,6 +27,7 @@ class Trend(Bare):
         average: Literal["simple", "exponential"] = "simple"
         levels: list[float] = Field(default_factory=list, min_length=0, max_length=2)
         odd: int = 1
+        is_loud: bool | int = False
         key: str = "x"
 
         @field_validator("odd")
@@ -101,6 +102,10 @@ def test_values_are_turned_into_the_types_of_the_model():
     assert isinstance(config["size"], Decimal)
 
 
+def test_true_and_false_are_taken_where_they_are_asked_for():
+    assert Trend({"is_loud": True}).config["is_loud"] is True
+
+
 @pytest.mark.parametrize(
     ("kind", "config", "sentence"),
     [
@@ -111,6 +116,16 @@ def test_values_are_turned_into_the_types_of_the_model():
             {"fast": "many"},
             "fast of Trend is 'many', but must be a valid integer, unable to parse string as an "
             "integer.",
+        ),
+        (
+            Trend,
+            {"fast": True},
+            "fast of Trend is True, but must be a number, not true or false.",
+        ),
+        (
+            Needy,
+            {"threshold": False},
+            "threshold of Needy is False, but must be a number, not true or false.",
         ),
         (Trend, {"size": 0}, "size of Trend is 0, but must be greater than 0."),
         (Trend, {"size": "x"}, "size of Trend is 'x', but must be a valid decimal."),
@@ -142,7 +157,7 @@ def test_values_are_turned_into_the_types_of_the_model():
             Trend,
             {"name": "T1", "fst": 5},
             "T1 does not know the key 'fst'; it knows name, symbols, fast, size, average, levels, "
-            "odd, key.",
+            "odd, is_loud, key.",
         ),
         (Needy, {}, "threshold of Needy is missing; give it a value."),
         (Bare, {"name": ""}, "name is '', but must be a text that is not empty."),

@@ -65,9 +65,16 @@ def _validated(model: Any, given: dict[str, Any], name: str) -> dict[str, Any]:
         known = ", ".join(["name", "symbols", *model.model_fields])
         raise ConfigError(f"{name} does not know the key {unknown[0]!r}; it knows {known}.")
     try:
-        return dict(model(**given))
+        read = dict(model(**given))
     except ValidationError as error:
         raise ConfigError(_first_complaint(error.errors()[0], name)) from None
+    for key, value in given.items():
+        is_counted = type(read[key]) in (int, float) and read[key] == value
+        if isinstance(value, bool) and is_counted:  # pydantic takes true for 1
+            raise ConfigError(
+                f"{key} of {name} is {value!r}, but must be a number, not true or false."
+            )
+    return read
 
 
 def _first_complaint(found: Any, name: str) -> str:

@@ -90,10 +90,15 @@ BACKTEST = {
     "no date": (["--to", "tomorrow"], "--to is 'tomorrow', but must be a date or time"),
     "zero cash": (["--cash", "0"], "cash is 0, but must be above zero."),
     "negative cash": (["--cash", "-5"], "cash is -5, but must be above zero."),
+    "all the cash there is": (["--cash", "1e20"], "cash is 1E+20, but must be at most 1E+15."),
     "no cash": (["--cash", "lots"], "cash is 'lots', but must be a number."),
     "a parameter of another type": (
         ["--param", "size=many"],
         "size of Mine is 'many', but must be a valid integer",
+    ),
+    "true for a number": (
+        ["--param", "size=true"],
+        "size of Mine is True, but must be a number, not true or false.",
     ),
     "a parameter out of bounds": (
         ["--param", "size=5000"],
@@ -106,7 +111,14 @@ BACKTEST = {
         ["--costs", "cheap"],
         "'cheap' must be name=number, such as --costs per_share=0.005.",
     ),
-    "negative slippage": (["--slippage", "fixed=-1"], "amount is -1, but must not be negative."),
+    "negative slippage": (["--slippage", "fixed=-1"], "fixed of slippage is -1, but must not be"),
+    "slippage of all": (["--slippage", "percent=200"], "percent of slippage is 200, but must be"),
+    "endless slippage": (
+        ["--slippage", "percent=1e400"],
+        "percent of slippage is 1E+400, but must",
+    ),
+    "negative costs": (["--costs", "per_order=-1"], "per_order of costs is -1, but must not be"),
+    "endless costs": (["--costs", "per_share=1e400"], "per_share of costs is 1E+400, but must be"),
     "no such calendar": (["--calendar", "MOON"], "calendar is 'MOON', but must be the code"),
     "no timeframe": (["--timeframe", "soon"], "timeframe is 'soon', but must be"),
     "no interval": (["--interval", "often"], "interval is 'often', but must be"),
@@ -162,6 +174,10 @@ def test_a_strategy_that_is_not_there(tl, good):
 
 RUN = {
     "zero cash": (["--cash", "0"], "the setting 'cash' is '0', but must be greater than 0."),
+    "all the cash there is": (
+        ["--cash", "1e25"],
+        "the setting 'cash' is '1e25', but must be at most",
+    ),
     "no speed": (["--speed", "0"], "the setting 'speed' is '0', but must be greater than 0."),
     "endless speed": (["--speed", "inf"], "speed is inf, but must be a number above zero"),
     "no duration": (["--duration", "long"], "duration is 'long', but must be seconds"),

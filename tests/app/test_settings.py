@@ -143,6 +143,12 @@ def test_absolute_paths_and_other_feeds_stay(folder, tmp_path):
     assert (settings.database_path, settings.feed) == (tmp_path / "a.db", "sample:AAPL")
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(folder):
+    (folder / CONFIG_FILE).write_bytes(b"\xef\xbb\xbfcash = 500")
+
+    assert load_settings().cash == 500
+
+
 # What is refused
 
 
@@ -154,15 +160,23 @@ def test_absolute_paths_and_other_feeds_stay(folder, tmp_path):
             "the setting 'nonsense' is unknown; known are account, allow_short, broker,",
         ),
         ("cash = 0", "the setting 'cash' is 0, but must be greater than 0."),
+        ("cash = 1e25", "the setting 'cash' is 1e+25, but must be at most 1E+15."),
         ("cash = 'much'", "the setting 'cash' is 'much', but must be a valid decimal."),
         ("data_dir = 3", "the setting 'data_dir' is 3, but must be a path."),
-        ("latency = inf", "the setting 'latency' is inf, but must be less than or equal to 3600."),
+        ("latency = inf", "the setting 'latency' is inf, but must be at most 3600."),
         ("broker = 'other'", "the setting 'broker' is 'other', but must be 'paper' or 'alpaca'."),
         ("interval = [1]", "the setting 'interval' is [1], but must be a valid string."),
-        ("strategy = 'x'", "the setting 'strategy' is 'x', but must be a valid list."),
+        ("strategy = 'x'", "the setting 'strategy' is 'x', but must be a list of blocks; write"),
+        ("strategy = 5", "the setting 'strategy' is 5, but must be a list of blocks; write"),
+        (
+            "[strategy]\nstrategy = 'x'",
+            "the setting 'strategy' is a single block, but must be a list of blocks; write "
+            "[[strategy]], with two brackets, above each of them.",
+        ),
         ("strategy = ['x']", "the setting strategy 1 is 'x', but must be a [[strategy]] block."),
         ("[[strategy]]\nname = 'x'", "the setting 'strategy' of strategy 1 is missing."),
         ("[[strategy]]\nstrategy = 'x'\ncash = -1", "'cash' of strategy 1 is -1, but must be"),
+        ("[[strategy]]\nstrategy = 'x'\ncash = 1e16", "'cash' of strategy 1 is 1e+16, but must be"),
         ("cash =", "the config file ticklane.toml is not valid TOML: Invalid value"),
     ],
 )

@@ -304,6 +304,7 @@ def test_the_starting_cash_has_two_names():
     [
         ({"cash": 0}, "cash is 0, but must be above zero."),
         ({"starting_balance": -1}, "cash is -1, but must be above zero."),
+        ({"cash": "1e20"}, r"cash is 1E\+20, but must be at most 1E\+15."),
         ({"latency": timedelta(seconds=-1)}, "latency is -1 day, 23:59:59, but must not be"),
         (
             {"instruments": [Instrument(symbol="SAP", currency="EUR")]},

@@ -83,12 +83,46 @@ def test_a_sale_never_slips_below_nothing():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: PerShareCosts(-1), "amount is -1, but must not be negative."),
-        (lambda: PerOrderCosts(1, "x"), "rate is 'x', but must be a number."),
-        (lambda: PercentCosts(True, 1), "maker is True, but must be a number, not true or false."),
-        (lambda: FixedSlippage(float("nan")), "amount is nan, but must be a finite number."),
-        (lambda: VolumeShareSlippage(0), "cap is 0, but must be above 0 and at most 1."),
-        (lambda: VolumeShareSlippage(2), "cap is 2, but must be above 0 and at most 1."),
+        (lambda: PerShareCosts(-1), "per_share of costs is -1, but must not be negative."),
+        (
+            lambda: PerShareCosts("1e400"),
+            "per_share of costs is 1E+400, but must be at most 1E+15.",
+        ),
+        (lambda: PerOrderCosts(-1), "per_order of costs is -1, but must not be negative."),
+        (lambda: PerOrderCosts(1, "x"), "rate of costs is 'x', but must be a number."),
+        (lambda: PerOrderCosts(1, 1), "rate of costs is 1, but must be below 1."),
+        (
+            lambda: PercentCosts(True, 1),
+            "maker of costs is True, but must be a number, not true or false.",
+        ),
+        (lambda: PercentCosts(0, 100), "taker of costs is 100, but must be below 100."),
+        (
+            lambda: FixedSlippage(float("nan")),
+            "fixed of slippage is nan, but must be a finite number.",
+        ),
+        (lambda: FixedSlippage("2e15"), "fixed of slippage is 2E+15, but must be at most 1E+15."),
+        (lambda: PercentSlippage(200), "percent of slippage is 200, but must be below 100."),
+        (
+            lambda: HalfSpreadSlippage(100),
+            "spread_percent of slippage is 100, but must be below 100.",
+        ),
+        (
+            lambda: VolumeShareSlippage(0),
+            "cap of slippage is 0, but must be above 0 and at most 1.",
+        ),
+        (
+            lambda: VolumeShareSlippage(2),
+            "cap of slippage is 2, but must be above 0 and at most 1.",
+        ),
+        (
+            lambda: VolumeShareSlippage("0.5", 4),
+            "impact of slippage is 4 with a cap of 0.5, but impact x cap x cap must be below 1, "
+            "else the largest sales fill at no price.",
+        ),
+        (
+            lambda: VolumeShareSlippage("1e-20", "1e400"),
+            "impact of slippage is 1E+400, but must be at most 1E+15.",
+        ),
     ],
 )
 def test_a_model_that_makes_no_sense_is_refused_in_one_sentence(make, said):

@@ -17,6 +17,7 @@ from ticklane.core.money import (
     round_to,
     to_cash,
     to_decimal,
+    to_positive,
 )
 
 
@@ -88,6 +89,26 @@ def test_cash_is_rounded_half_even_to_1e_8(amount):
     steps = Fraction(amount) * 10**8
 
     assert Fraction(to_cash(amount)) == Fraction(round(steps), 10**8)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "cash is 0, but must be above zero."),
+        ("-1", "cash is -1, but must be above zero."),
+        ("1e400", "cash is 1E+400, but must be at most 1E+15."),
+        ("much", "cash is 'much', but must be a number."),
+    ],
+)
+def test_an_amount_out_of_bounds_is_refused_in_one_sentence(value, said):
+    with pytest.raises(ConfigError) as refused:
+        to_positive(value, "cash")
+
+    assert str(refused.value) == said
+
+
+def test_the_largest_amount_is_still_taken():
+    assert to_positive("1e15", "cash") == 10**15
 
 
 def test_an_amount_beyond_all_means_is_still_an_amount():

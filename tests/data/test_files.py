@@ -198,7 +198,23 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         ("date,öpen\n".encode("latin-1"), "AAPL.csv is not UTF-8 text (it holds the byte 0xf6)"),
         ((HEADER + ROWS).encode("utf-16"), "AAPL.csv is not UTF-8 text (it holds the byte 0xff)"),
         ((HEADER + ROWS + "é").encode("latin-1"), "AAPL.csv is not UTF-8 text"),
-        ((HEADER + ROWS).replace(",", ";").encode(), "AAPL.csv has no column open: it needs"),
+        (
+            (HEADER + ROWS).replace(",", ";").replace("10;11", "10,5;11").encode(),
+            "AAPL.csv has no column open: its first line is 'date;open;high;low;close;volume', so "
+            "the values seem to be separated by ';'; save it with commas.",
+        ),
+        (
+            (HEADER + ROWS).replace(",", "\t").encode(),
+            "the values seem to be separated by tabs; save it with commas.",
+        ),
+        (
+            (HEADER.replace("volume", "volume,Close") + ROWS.replace("100\n", "100,7\n")).encode(),
+            "AAPL.csv has the column close twice; keep one of them.",
+        ),
+        (
+            (HEADER.replace("volume", "close") + ROWS).encode(),
+            "AAPL.csv has the column close twice; keep one of them.",
+        ),
         ((HEADER + ROWS + "1,2,3,4,5,6,7\n").encode(), "(line 5 has 7 values, not 6)"),
         ((HEADER + ROWS + '2024-01-05,"10').encode(), "AAPL.csv is not a CSV table"),
         (("credits\n" + HEADER + ROWS).encode(), "rows with more values than its first line has"),

@@ -246,6 +246,8 @@ class Forgetful(StrategyInterface):
         (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar or"),
         (a_recorder("B"), {"cash": "much"}, "cash is 'much', but must be a number."),
         (a_recorder("B"), {"cash": float("nan")}, "cash is nan, but must be a finite number."),
+        (a_recorder("B"), {"cash": 0}, "cash is 0, but must be above zero."),
+        (a_recorder("B"), {"cash": 1e25}, "cash is 1E+25, but must be at most 1E+15."),
     ],
 )
 def test_what_cannot_be_loaded_is_refused_in_one_sentence(strategy, options, said):
@@ -255,6 +257,7 @@ def test_what_cannot_be_loaded_is_refused_in_one_sentence(strategy, options, sai
         runner.load_strategy(strategy, **options)
 
     assert said in str(refused.value)
+    assert list(runner.hosts) == ["Recorder"]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +269,6 @@ def test_what_cannot_be_loaded_is_refused_in_one_sentence(strategy, options, sai
         ),
         (lambda: _with_cash(100_000, None), "cash of the strategies adds up to 100000, but the"),
         (lambda: _with_cash(60_000, 60_000), "cash of the strategies adds up to 120000, but the"),
-        (lambda: _with_cash(0, None), "cash of the strategies adds up to 0, but the"),
     ],
 )
 async def test_what_cannot_start_is_refused_in_one_sentence(make, said):

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from ticklane.core.errors import ConfigError
@@ -46,13 +47,18 @@ def test_a_sizing_made_elsewhere_stays_what_it_is():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"shares": 10}, "sizing is {'shares': 10}, but must be one of quantity, notional or"),
-        ({"quantity": 1, "percent": 5}, "sizing is {'quantity': 1, 'percent': 5}, but must be"),
-        ({}, "sizing is {}, but must be one of quantity"),
+        ({"shares": 10}, "sizing is shares=10, but must be one of quantity, notional or"),
+        ({"foo": Decimal("1.5")}, "sizing is foo=1.5, but must be one of quantity, notional or"),
+        ({"quantity": 1, "percent": 5}, "sizing is quantity=1, percent=5, but must be"),
+        ({}, "sizing is empty, but must be one of quantity"),
+        ("x", "sizing is 'x', but must be one of quantity, notional or percent with its number"),
+        (20, "sizing is 20, but must be one of quantity, notional or percent with its number"),
+        (np.float64(20), "sizing is np.float64(20.0), but must be one of quantity, notional or"),
         ({"quantity": 0}, "quantity of sizing is 0, but must be above zero."),
+        ({"quantity": "1e400"}, "quantity of sizing is 1E+400, but must be at most 1E+15."),
         ({"notional": -1}, "notional of sizing is -1, but must be above zero."),
-        ({"percent": 101}, "percent is 101, but must be at most 100."),
-        ({"percent": "much"}, "percent is 'much', but must be a number."),
+        ({"percent": 101}, "percent of sizing is 101, but must be at most 100."),
+        ({"percent": "much"}, "percent of sizing is 'much', but must be a number."),
     ],
     ids=str,
 )

@@ -30,6 +30,7 @@ from pydantic_settings import (
 
 from ticklane.app.environment import ALIASES, everything
 from ticklane.core.errors import ConfigError
+from ticklane.core.money import LARGEST
 from ticklane.core.secret import HIDDEN, Secret
 from ticklane.storage.server import Place, place_of
 
@@ -57,7 +58,7 @@ class StrategySettings(BaseModel):
     symbols: list[str] = Field(default_factory=list, description="what it trades")
     interval: str | float | None = Field(None, description="every bar, or 5m, or a crontab text")
     calendar: str | None = Field(None, description="ticks only in the sessions of this market")
-    cash: Decimal | None = Field(None, gt=0, description="its share of the account")
+    cash: Decimal | None = Field(None, gt=0, le=LARGEST, description="its share of the account")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -80,7 +81,9 @@ class Settings(BaseSettings):
     broker: Literal["paper", "alpaca"] = Field("paper", description="where orders go")
     mode: Literal["paper", "live"] = Field("paper", description="play money, or real money")
     account: str | None = Field(None, description="number of the account at the broker")
-    cash: Decimal = Field(Decimal(100_000), gt=0, description="starting cash of the paper account")
+    cash: Decimal = Field(
+        Decimal(100_000), gt=0, le=LARGEST, description="starting cash of the paper account"
+    )
     currency: str = Field("USD", description="account currency")
     allow_short: bool = Field(False, description="permit short sales")
     costs: dict[str, Decimal] = Field(
@@ -205,7 +208,8 @@ def read_config(config: str | Path | None = None) -> dict[str, Any]:
             given[name] = path.parent / Path(given[name]).expanduser()
     if isinstance(given.get("feed"), str):
         given["feed"] = _beside(path, given["feed"])
-    for block in given.get("strategy", ()):
+    blocks = given.get("strategy")
+    for block in blocks if isinstance(blocks, list) else ():
         spec = block.get("strategy") if isinstance(block, dict) else None
         if isinstance(spec, str) and ".py" in spec:
             block["strategy"] = str(path.parent / Path(spec).expanduser())
@@ -242,7 +246,7 @@ def _from_environment() -> dict[str, Any]:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"the config file {path} does not exist.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -265,6 +269,12 @@ def _sentence(error: ValidationError) -> str:
             f"{first['loc'][0]} is no setting of a config file; keys stand in .env, the "
             "environment or a credential file."
         )
+    if first["loc"] == ("strategy",):
+        given = "a single block" if isinstance(first["input"], dict) else repr(first["input"])
+        return (
+            f"the setting 'strategy' is {given}, but must be a list of blocks; "
+            "write [[strategy]], with two brackets, above each of them."
+        )
     if first["type"] == "extra_forbidden":
         known = ", ".join(sorted(Settings.model_fields))
         return f"the setting {where} is unknown; known are {known}."
@@ -274,6 +284,7 @@ def _sentence(error: ValidationError) -> str:
         return f"the setting {where} must be a text."
     rule = _RULES.get(first["type"], first["msg"].removeprefix("Value error, "))
     rule = rule.replace("Input should be", "must be", 1).rstrip(".")
+    rule = rule.replace("less than or equal to", "at most", 1)
     return f"the setting {where} is {first['input']!r}, but {rule[:1].lower()}{rule[1:]}."
 
 

@@ -12,7 +12,7 @@ from ticklane.core.costs import NO_COSTS, NO_SLIPPAGE, Costs, Slippage
 from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument
 from ticklane.core.market import Tick
-from ticklane.core.money import to_decimal
+from ticklane.core.money import to_positive
 from ticklane.core.order import Order, OrderStatus, OrderUpdate
 from ticklane.core.words import in_words
 from ticklane.interfaces import BrokerInterface, Calendar, Recovered
@@ -46,9 +46,7 @@ class PaperBroker(BrokerInterface):
         calendars: Iterable[Calendar] = (),
         currency: str = "USD",
     ) -> None:
-        amount = to_decimal(cash if starting_balance is None else starting_balance, "cash")
-        if amount <= 0:
-            raise ConfigError(f"cash is {amount}, but must be above zero.")
+        amount = to_positive(cash if starting_balance is None else starting_balance, "cash")
         if latency < timedelta(0):
             raise ConfigError(f"latency is {latency}, but must not be negative.")
         self.allow_short = allow_short

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ticklane.core.errors import ConfigError
 from ticklane.core.market import Bar, Observation, Quote
-from ticklane.core.money import ZERO, exact, round_to, to_cash, to_decimal
+from ticklane.core.money import LARGEST, ZERO, exact, round_to, to_cash, to_decimal
 
 
 class Costs(Protocol):
@@ -35,7 +35,7 @@ class PerShareCosts:
     amount: Decimal
 
     def __post_init__(self) -> None:
-        _check(self, "amount")
+        _read(self, "amount", "per_share of costs")
 
     def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
         """quantity x amount."""
@@ -53,7 +53,8 @@ class PerOrderCosts:
     rate: Decimal = ZERO
 
     def __post_init__(self) -> None:
-        _check(self, "amount", "rate")
+        _read(self, "amount", "per_order of costs")
+        _read(self, "rate", "rate of costs", below=1)
 
     def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
         """The larger of amount and rate x value on the first fill, then rate x value."""
@@ -69,7 +70,8 @@ class PercentCosts:
     taker: Decimal
 
     def __post_init__(self) -> None:
-        _check(self, "maker", "taker")
+        _read(self, "maker", "maker of costs", below=100)
+        _read(self, "taker", "taker of costs", below=100)
 
     def fee(self, quantity: Decimal, price: Decimal, is_maker: bool, is_first: bool) -> Decimal:
         """value x percent / 100."""
@@ -108,7 +110,7 @@ class FixedSlippage:
     amount: Decimal
 
     def __post_init__(self) -> None:
-        _check(self, "amount")
+        _read(self, "amount", "fixed of slippage")
 
     def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
         """The amount."""
@@ -126,7 +128,7 @@ class PercentSlippage:
     percent: Decimal
 
     def __post_init__(self) -> None:
-        _check(self, "percent")
+        _read(self, "percent", "percent of slippage", below=100)
 
     def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
         """price x percent / 100."""
@@ -147,7 +149,7 @@ class HalfSpreadSlippage:
     spread_percent: Decimal
 
     def __post_init__(self) -> None:
-        _check(self, "spread_percent")
+        _read(self, "spread_percent", "spread_percent of slippage", below=100)
 
     def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
         """price x spread / 200 on a bar."""
@@ -170,9 +172,15 @@ class VolumeShareSlippage:
     impact: Decimal = Decimal("0.1")
 
     def __post_init__(self) -> None:
-        _check(self, "cap", "impact")
+        _read(self, "cap", "cap of slippage")
+        _read(self, "impact", "impact of slippage")
         if not 0 < self.cap <= 1:
-            raise ConfigError(f"cap is {self.cap}, but must be above 0 and at most 1.")
+            raise ConfigError(f"cap of slippage is {self.cap}, but must be above 0 and at most 1.")
+        if self.impact * self.cap * self.cap >= 1:
+            raise ConfigError(
+                f"impact of slippage is {self.impact} with a cap of {self.cap}, but impact x cap x "
+                "cap must be below 1, else the largest sales fill at no price."
+            )
 
     def shift(self, quantity: Decimal, price: Decimal, source: Observation) -> Decimal:
         """price x impact x share squared; zero on quotes."""
@@ -199,9 +207,16 @@ def slipped(price: Decimal, shift: Decimal, is_buy: bool, tick: Decimal | None) 
     return round_to(worse, step, ROUND_CEILING if is_buy else ROUND_FLOOR)
 
 
-def _check(model: object, *fields: str) -> None:
-    for field in fields:
-        number = to_decimal(getattr(model, field), field)
-        if number < 0:
-            raise ConfigError(f"{field} is {number}, but must not be negative.")
-        object.__setattr__(model, field, number)
+def _read(model: object, field: str, name: str, below: int | None = None) -> None:
+    """Make a field an exact number, not negative, and below a bound or else at most 1e15.
+
+    `name` is what a config file and the command line call it.
+    """
+    number = to_decimal(getattr(model, field), name)
+    if number < 0:
+        raise ConfigError(f"{name} is {number}, but must not be negative.")
+    if below is not None and number >= below:
+        raise ConfigError(f"{name} is {number}, but must be below {below}.")
+    if number > LARGEST:
+        raise ConfigError(f"{name} is {number}, but must be at most {LARGEST}.")
+    object.__setattr__(model, field, number)

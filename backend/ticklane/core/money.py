@@ -9,6 +9,7 @@ from ticklane.core.errors import ConfigError
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CASH_STEP = Decimal("0.00000001")  # fees and cash amounts are kept to 1e-8, half-even
+LARGEST = Decimal("1e15")  # a price times a quantity stays well inside 28 digits
 _WHOLE = {number: Decimal(number) for number in range(1, 1001)}  # the usual sizes of orders
 _WIDE = Context(prec=60)  # an order that nobody could pay for is refused, not an arithmetic error
 
@@ -50,6 +51,15 @@ def _slow(value: Any, field: str) -> Decimal:
     except (InvalidOperation, OverflowError, ValueError):
         pass
     raise ConfigError(f"{field} is {value!r}, but must be a number.")
+
+
+def to_positive(value: Any, field: str) -> Decimal:
+    """Turn a user's number into a Decimal above zero and at most 1e15; raises ConfigError."""
+    number = to_decimal(value, field)
+    if not ZERO < number <= LARGEST:
+        bound = "above zero" if number <= 0 else f"at most {LARGEST}"
+        raise ConfigError(f"{field} is {number}, but must be {bound}.")
+    return number
 
 
 def to_cash(amount: Decimal) -> Decimal:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.money import ZERO, to_decimal
+from ticklane.core.money import to_positive
 from ticklane.core.order import OrderType, TimeInForce
 
 
@@ -75,7 +75,6 @@ _NUMBERS = frozenset(
         "leverage",
     }
 )
-_LARGEST = Decimal("1e15")  # a price times a quantity stays well inside 28 digits
 
 
 def read_intent(wish: Any) -> Intent:
@@ -114,7 +113,7 @@ def read_intent(wish: Any) -> Intent:
 def _new_market_intent(symbol: Any, signal: Signal, quantity: Any) -> Intent:
     if not isinstance(symbol, str):
         raise ConfigError(f"symbol is {symbol!r}, but must be a text.")
-    return Intent(symbol, signal, None if quantity is None else _positive(quantity, "quantity"))
+    return Intent(symbol, signal, None if quantity is None else to_positive(quantity, "quantity"))
 
 
 # The usual intent; strategies give the same few again and again.
@@ -131,7 +130,7 @@ def _with_all_terms(given: Mapping[str, Any], symbol: Any, signal: Signal) -> In
             f"{', '.join(Intent._fields)}."
         )
     terms: dict[str, Any] = {
-        key: _positive(value, key)
+        key: to_positive(value, key)
         for key, value in given.items()
         if key in _NUMBERS and value is not None
     }
@@ -142,18 +141,6 @@ def _with_all_terms(given: Mapping[str, Any], symbol: Any, signal: Signal) -> In
     intent = Intent(symbol, signal, reason=str(given.get("reason") or ""), **terms)
     _check_terms(intent)
     return intent
-
-
-def _positive(value: Any, field: str) -> Decimal:
-    number = to_decimal(value, field)
-    if not ZERO < number <= _LARGEST:
-        raise ConfigError(_out_of_bounds(number, field))
-    return number
-
-
-def _out_of_bounds(number: Decimal, field: str) -> str:
-    bound = "above zero" if number <= 0 else f"at most {_LARGEST}"
-    return f"{field} is {number}, but must be {bound}."
 
 
 def _one_of(value: Any, choices: Mapping[Any, Any], field: str) -> Any:

@@ -92,11 +92,8 @@ def _columns(frame: pd.DataFrame, where: str) -> dict[str, Any]:
     if not hasattr(frame, "columns"):
         kind = type(frame).__name__
         raise DataError(f"{where} is a {kind}, but must be a pandas DataFrame of bars.")
-    found: dict[str, Any] = {}
-    for name in frame.columns:
-        if fold(name) in found and fold(name) in (*PRICES, "volume", *TIME_NAMES):
-            raise DataError(f"{where} has the column {fold(name)} twice; keep one of them.")
-        found[fold(name)] = name
+    check_once(frame.columns, where)
+    found = {fold(name): name for name in frame.columns}
     for name in PRICES:
         if name not in found:
             listed = ", ".join(str(column) for column in frame.columns) or "none"
@@ -105,6 +102,15 @@ def _columns(frame: pd.DataFrame, where: str) -> dict[str, Any]:
                 f"columns are {listed}."
             )
     return {name: found[name] for name in (*PRICES, "volume") if name in found}
+
+
+def check_once(names: Iterable[Any], where: str) -> None:
+    """Raise DataError where two columns have one name among those that are read."""
+    seen: set[str] = set()
+    for name in map(fold, names):
+        if name in seen and name in (*PRICES, "volume", *TIME_NAMES):
+            raise DataError(f"{where} has the column {name} twice; keep one of them.")
+        seen.add(name)
 
 
 def _bars(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ticklane.core.errors import DataError
+from ticklane.data.frames import check_once
 from ticklane.data.times import TIME_NAMES, fold
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".feather")
 _TEXT = ("symbol", "ticker")  # "NA", "TRUE" and "0005" are symbols, not values
+_OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -61,6 +63,9 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _parse_csv(path: Path) -> pd.DataFrame:
     import pandas as pd
 
+    written = _first_line(path)
+    _check_separator(written, path.name)
+    check_once(written, path.name)  # pandas would call the second one close.1
     names = pd.read_csv(path, encoding="utf-8-sig", nrows=0).columns
     texts = [name for name in names if fold(name) in _TEXT]
     return pd.read_csv(
@@ -72,6 +77,25 @@ def _parse_csv(path: Path) -> pd.DataFrame:
         keep_default_na=not texts,
         na_values={name: _missing(name in texts) for name in names} if texts else None,
     )
+
+
+def _first_line(path: Path) -> list[str]:
+    """The names of the columns as they stand in the file."""
+    import pandas as pd
+
+    line = pd.read_csv(
+        path, encoding="utf-8-sig", nrows=1, header=None, dtype=str, keep_default_na=False
+    )
+    return [str(name) for name in line.iloc[0]]
+
+
+def _check_separator(names: list[str], where: str) -> None:
+    for sign, words in _OTHER_SEPARATORS.items():
+        if len(names) == 1 and sign in names[0]:
+            raise DataError(
+                f"{where} has no column open: its first line is {names[0]!r}, so the values "
+                f"seem to be separated by {words}; save it with commas."
+            )
 
 
 def _missing(is_text: bool) -> list[str]:

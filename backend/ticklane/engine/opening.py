@@ -73,7 +73,7 @@ def share_cash(total: Decimal, wanted: Mapping[str, Decimal | None]) -> dict[str
     asked = {name: cash for name, cash in wanted.items() if cash is not None}
     rest = total - sum(asked.values())
     others = [name for name in wanted if name not in asked]
-    if rest < 0 or any(cash <= 0 for cash in asked.values()) or (others and rest <= 0):
+    if rest < 0 or (others and rest <= 0):
         raise ConfigError(
             f"cash of the strategies adds up to {sum(asked.values())}, but the account has {total}."
         )

@@ -15,7 +15,7 @@ from ticklane.core.correction import Told
 from ticklane.core.errors import ConfigError, StrategyError, TicklaneError
 from ticklane.core.events import Reconciled, RunFunded, RunStarted, RunStopped
 from ticklane.core.market import put_prices
-from ticklane.core.money import to_decimal
+from ticklane.core.money import to_positive
 from ticklane.core.order import OrderType
 from ticklane.core.portfolio import BookView
 from ticklane.core.words import in_words
@@ -112,8 +112,8 @@ class StrategyRunner(MessageLoop):
             raise ConfigError(f"symbols of {strategy.name} is empty; name at least one.")
         chosen = interval if interval is not None else self._tick_interval
         schedule = Schedule.parse(chosen, self.find_calendar(calendar))
+        self._shares[strategy.name] = None if cash is None else to_positive(cash, "cash")
         self.hosts[strategy.name] = StrategyHost(strategy, schedule)
-        self._shares[strategy.name] = None if cash is None else to_decimal(cash, "cash")
         return strategy
 
     def find_calendar(self, calendar: Any) -> Calendar | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from ticklane.core.errors import ConfigError
-from ticklane.core.money import to_cash, to_decimal
+from ticklane.core.money import to_cash, to_positive
 
 
 class Sizing(Protocol):
@@ -56,7 +56,7 @@ class PercentOfEquity:
     def __post_init__(self) -> None:
         _positive(self, "percent")
         if self.percent > 100:
-            raise ConfigError(f"percent is {self.percent}, but must be at most 100.")
+            raise ConfigError(f"percent of sizing is {self.percent}, but must be at most 100.")
 
     def size(self, equity: Callable[[], Decimal]) -> tuple[Decimal | None, Decimal | None]:
         """equity x percent / 100."""
@@ -72,19 +72,25 @@ _KINDS: dict[str, Callable[[Any], Sizing]] = {
 
 def read_sizing(given: Sizing | Mapping[str, Any] | None) -> Sizing | None:
     """Read `{"quantity": 10}`, `{"notional": 5000}` or `{"percent": 20}`; a Sizing stays one."""
-    if given is None or not isinstance(given, Mapping):
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        if not callable(getattr(given, "size", None)):
+            raise ConfigError(_no_sizing(repr(given)))
         return given
     if len(given) != 1 or next(iter(given)) not in _KINDS:
-        raise ConfigError(
-            f"sizing is {dict(given)!r}, but must be one of quantity, notional or percent with "
-            'its number, such as {"percent": 20}.'
-        )
+        shown = ", ".join(f"{kind}={value}" for kind, value in given.items())
+        raise ConfigError(_no_sizing(shown or "empty"))
     [(kind, value)] = given.items()
     return _KINDS[kind](value)
 
 
+def _no_sizing(given: str) -> str:
+    return (
+        f"sizing is {given}, but must be one of quantity, notional or percent with its number, "
+        'such as {"percent": 20}.'
+    )
+
+
 def _positive(model: object, field: str) -> None:
-    number = to_decimal(getattr(model, field), field)
-    if number <= 0:
-        raise ConfigError(f"{field} of sizing is {number}, but must be above zero.")
-    object.__setattr__(model, field, number)
+    object.__setattr__(model, field, to_positive(getattr(model, field), f"{field} of sizing"))

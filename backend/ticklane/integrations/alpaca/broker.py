@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Final
 from ticklane.clock import SystemClock
 from ticklane.core.account_event import AccountEvent
 from ticklane.core.crash import crash_point
-from ticklane.core.errors import BrokerError, ConfigError
+from ticklane.core.errors import BrokerError
 from ticklane.core.events import Reconciled
 from ticklane.core.instrument import Instrument
-from ticklane.core.money import to_decimal
+from ticklane.core.money import to_positive
 from ticklane.core.order import Order, OrderUpdate
 from ticklane.core.symbols import normal_symbol
 from ticklane.core.trading_state import TradingState
@@ -81,9 +81,7 @@ class AlpacaBroker(BrokerInterface):
         self.account, self.allow_short, self._claim = account, allow_short, claim
         self._symbols = [normal_symbol(symbol) for symbol in symbols]
         self._clock = clock or SystemClock()
-        self._wanted_cash = None if cash is None else to_decimal(cash, "cash")
-        if self._wanted_cash is not None and self._wanted_cash <= 0:
-            raise ConfigError(f"cash is {cash}, but must be above zero.")
+        self._wanted_cash = None if cash is None else to_positive(cash, "cash")
         self._extended_hours, self._rearms = extended_hours, rearm_protection
         self._cash: Decimal | None = None
         self._instruments: dict[str, Instrument] = {}
