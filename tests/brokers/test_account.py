@@ -305,6 +305,10 @@ def test_the_starting_cash_has_two_names():
         ({"cash": 0}, "cash is 0, but must be above zero."),
         ({"starting_balance": -1}, "cash is -1, but must be above zero."),
         ({"cash": "1e20"}, r"cash is 1E\+20, but must be at most 1E\+15."),
+        ({"latency": 5}, "latency is 5, but must be a timedelta."),
+        ({"costs": 5}, "costs is 5, but must be a model"),
+        ({"slippage": 0.1}, "slippage is 0.1, but must be a model"),
+        ({"allow_short": "no"}, "allow_short is 'no', but must be true or false."),
         ({"latency": timedelta(seconds=-1)}, "latency is -1 day, 23:59:59, but must not be"),
         (
             {"instruments": [Instrument(symbol="SAP", currency="EUR")]},

@@ -47,8 +47,18 @@ class PaperBroker(BrokerInterface):
         currency: str = "USD",
     ) -> None:
         amount = to_positive(cash if starting_balance is None else starting_balance, "cash")
+        for name, model, method in (("costs", costs, "fee"), ("slippage", slippage, "shift")):
+            if model is not None and not hasattr(model, method):
+                raise ConfigError(
+                    f"{name} is {model!r}, but must be a model, such as ticklane's PercentCosts "
+                    "or PercentSlippage."
+                )
+        if not isinstance(latency, timedelta):
+            raise ConfigError(f"latency is {latency!r}, but must be a timedelta.")
         if latency < timedelta(0):
             raise ConfigError(f"latency is {latency}, but must not be negative.")
+        if not isinstance(allow_short, bool):
+            raise ConfigError(f"allow_short is {allow_short!r}, but must be true or false.")
         self.allow_short = allow_short
         self.currency = currency
         self._instruments = {i.symbol: self._checked(i) for i in instruments}
