@@ -170,6 +170,21 @@ def test_an_export_goes_to_a_file_as_json_or_parquet(tl, traded, folder):
     assert pq.read_table(folder / "fills.parquet")["price"].to_pylist() == prices
 
 
+def test_an_export_has_the_format_that_its_file_ends_in_unless_another_is_named(tl, traded, folder):
+    for words in (
+        ["-o", "o.json"],
+        ["-o", "O.PARQUET"],
+        ["-o", "o.txt"],
+        ["-o", "odd.json", "--format", "csv"],
+    ):
+        assert tl("export", "orders", *words).code == 0
+
+    assert len(json.loads((folder / "o.json").read_text())) == 2
+    assert pq.read_table(folder / "O.PARQUET").num_rows == 2
+    for name in ("o.txt", "odd.json"):
+        assert (folder / name).read_text().startswith("id,client_order_id,")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

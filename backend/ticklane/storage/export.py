@@ -44,6 +44,12 @@ def export(
     return None
 
 
+def format_of(path: Path | None) -> str:
+    """The format that a file's ending names, else CSV."""
+    ending = path.suffix[1:].lower() if path else ""
+    return ending if ending in FORMATS else "csv"
+
+
 def _check(value: str, choices: tuple[str, ...], what: str) -> None:
     if value not in choices:
         raise ConfigError(f"{what} is {value!r}, but must be one of {', '.join(choices)}.")
