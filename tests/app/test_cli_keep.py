@@ -3,16 +3,15 @@
 import csv
 import io
 import json
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
 from cli_builders import environment, the_error_in
 
+from no_room import no_room
 from ticklane.app.project import make_project
 from ticklane.core.errors import ConfigError
 from ticklane.storage.reader import FIELDS, Reader
@@ -96,17 +95,6 @@ def test_a_file_in_the_way_is_named(tl, bars):
 def test_an_empty_folder_is_used(tl, folder):
     assert tl("init", ".").code == 0
     assert sorted(file.name for file in folder.iterdir()) == FILES
-
-
-@contextmanager
-def no_room():
-    """Nothing can be written into a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_project_that_cannot_be_written_leaves_nothing_behind(folder):
