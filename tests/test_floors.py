@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "backend" / "ticklane"
 
-FLOOR_1 = {"interfaces", "strategy_config", "clock", "indicators"}
+FLOOR_1 = {"interfaces", "strategy_config", "clock", "indicators", "whole_file"}
 BELOW = {"core"} | FLOOR_1
 PURE_ROOMS = {"risk", "analytics", "strategies"}
 ROOMS = PURE_ROOMS | {"brokers", "data", "storage", "integrations", "notifications", "sandbox"}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from analytics_builders import SHARED, a_fill, a_report, a_walk, crossing, some_bars
 
+from no_room import no_room
 from ticklane.analytics.chart import NARROW, WIDE, draw, drawn_symbols
 from ticklane.analytics.report import render_html, summarise_strategies, write_report
 from ticklane.analytics.report_data import fills_of_trades
@@ -89,6 +90,14 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_sentence(tmp_path):
 
     with pytest.raises(ConfigError, match="cannot be written"):
         write_report(a_run(), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("size", [0, 30_000])
+def test_of_a_report_that_does_not_fit_nothing_is_left(tmp_path, size):
+    with no_room(size), pytest.raises(ConfigError, match="cannot be written"):
+        write_report(a_run(), tmp_path / "run")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_page_loads_nothing_from_anywhere():

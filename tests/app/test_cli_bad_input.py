@@ -250,8 +250,13 @@ def test_a_database_of_another_program(tl, good, folder):
     with sqlite3.connect(folder / "theirs.db") as connection:
         connection.execute("CREATE TABLE bookmarks (url TEXT)")
     connection.close()
+    before = (folder / "theirs.db").read_bytes()
 
     assert "belongs to another program" in the_error_in(tl(*RECORDED, "theirs.db"))
+    said = tl("backup", "copy.db", "--database", "theirs.db")
+    assert "belongs to another program" in the_error_in(said)
+    assert (folder / "theirs.db").read_bytes() == before
+    assert [file.name for file in folder.glob("*.db*")] == ["theirs.db"]
 
 
 @pytest.fixture

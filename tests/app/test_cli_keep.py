@@ -3,16 +3,15 @@
 import csv
 import io
 import json
-import resource
 import subprocess
 import sys
-from contextlib import contextmanager
 from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
 from cli_builders import environment, the_error_in
 
+from no_room import no_room
 from ticklane.app.project import make_project
 from ticklane.core.errors import ConfigError
 from ticklane.storage.reader import FIELDS, Reader
@@ -98,17 +97,6 @@ def test_an_empty_folder_is_used(tl, folder):
     assert sorted(file.name for file in folder.iterdir()) == FILES
 
 
-@contextmanager
-def no_room():
-    """Nothing can be written into a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_project_that_cannot_be_written_leaves_nothing_behind(folder):
     (folder / "empty").mkdir()
 
@@ -168,6 +156,21 @@ def test_an_export_goes_to_a_file_as_json_or_parquet(tl, traded, folder):
     prices = [fill["price"] for fill in json.loads((folder / "fills.json").read_text())]
     assert [Decimal(price) for price in prices] == [101, 104]
     assert pq.read_table(folder / "fills.parquet")["price"].to_pylist() == prices
+
+
+def test_an_export_has_the_format_that_its_file_ends_in_unless_another_is_named(tl, traded, folder):
+    for words in (
+        ["-o", "o.json"],
+        ["-o", "O.PARQUET"],
+        ["-o", "o.txt"],
+        ["-o", "odd.json", "--format", "csv"],
+    ):
+        assert tl("export", "orders", *words).code == 0
+
+    assert len(json.loads((folder / "o.json").read_text())) == 2
+    assert pq.read_table(folder / "O.PARQUET").num_rows == 2
+    for name in ("o.txt", "odd.json"):
+        assert (folder / name).read_text().startswith("id,client_order_id,")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from cli_builders import STRATEGY, write_bars
+from cli_builders import STRATEGY, the_error_in, write_bars
 
 from ticklane.app import doctor
 from ticklane.app.doctor import OPTIONAL, PACKAGES, examine
@@ -112,6 +112,36 @@ def test_a_place_that_cannot_be_written_is_a_problem(folder):
 
     assert checks["permissions"].state == "failed"
     assert "ticklane-data cannot be written by this user" in checks["permissions"].text
+
+
+def test_a_database_in_a_folder_that_is_missing_is_refused_as_a_run_refuses_it(tl, folder):
+    said = tl("doctor", "--database", "nodir/x.db")
+
+    run = tl("run", "--strategy", "buy_and_hold", "--symbols", "A", "--database", "nodir/x.db")
+    refused = the_error_in(run)
+    assert said.code == 1
+    assert f"failed  database     {refused}\n" in said.out
+    assert refused.startswith(f"the folder {folder / 'nodir'} of the database does not exist")
+
+
+def test_a_data_folder_that_is_missing_is_no_problem(folder):
+    (folder / "ticklane.toml").write_text('data_dir = "deep/down"\n')
+
+    assert found()["database"].text == (
+        "deep/down/ticklane.db does not exist yet; the first run makes it"
+    )
+    assert found()["permissions"].state == "ok"
+    assert [file.name for file in folder.iterdir()] == ["ticklane.toml"]
+
+
+@pytest.mark.parametrize("words", [["--database", "/proc/x.db"], ["--config", "own.toml"]])
+def test_a_folder_in_which_nobody_can_make_files_is_a_problem(tl, folder, words):
+    (folder / "own.toml").write_text('data_dir = "/proc/deep"\n')
+
+    said = tl("doctor", *words)
+
+    assert said.code == 1
+    assert "failed  permissions  /proc cannot be written by this user" in said.out
 
 
 def test_keys_are_told_of_but_never_shown(tl, folder):

@@ -19,6 +19,21 @@ from ticklane.data.feeds import ReplayFeed, even_offsets, paced_offsets
 ONE_MINUTE = Timeframe(MINUTE)
 
 
+class Watch:
+    """A clock that only moves when somebody works."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def work(self, feed, seconds_a_tick):
+        """Take all ticks of the feed, each of which is so much work."""
+        for _ in feed.ticks():
+            self.now += seconds_a_tick
+
+
 def a_replay(*series, **options):
     return ReplayFeed({bars.symbol: bars for bars in series}, ONE_MINUTE, **options)
 
@@ -104,12 +119,12 @@ def test_any_series_are_merged_as_one_by_one(closes, after):
     assert found == [t for t in expected_ticks(*series) if t.time_ns > after * MINUTE]
 
 
-@pytest.mark.parametrize("missing", [[], [0], [700], [4095, 4096, 4097], [8999]])
+@pytest.mark.parametrize("missing", [[], [0], [700], [80, 81, 82], [4048, 4049, 4050], [8999]])
 def test_long_series_are_whole_across_blocks(missing):
     whole = some_bars("AAA", *range(1, 9001))
     torn = some_bars("BBB", *np.delete(np.arange(1, 9001), missing))
 
-    found = list(a_replay(whole, torn).ticks(17 * MINUTE))
+    found = list(a_replay(whole, torn, clock=Watch()).ticks(17 * MINUTE))
 
     assert found == [t for t in expected_ticks(whole, torn) if t.time_ns > 17 * MINUTE]
 
@@ -142,12 +157,61 @@ def test_ticks_can_be_taken_again():
 def test_progress_is_told_after_each_block():
     told = []
     feed = a_replay(
-        some_bars("AAA", *range(1, 9001)), progress=lambda done, total: told.append((done, total))
+        some_bars("AAA", *range(1, 13001)),
+        progress=lambda done, total: told.append((done, total)),
+        clock=Watch(),
     )
 
     deque(feed.ticks(1000 * MINUTE), maxlen=0)
 
-    assert told == [(4096, 8000), (8000, 8000)]
+    ends = [64, 192, 448, 960, 1984, 4032, 8128, 12_000]
+    assert told == [(end, 12_000) for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("seconds_a_tick", "sizes"),
+    [
+        (0.0001, [64, 128, 256, 512, 512, 512]),  # 0.05 s is neither quick nor slow
+        (0.002, [64, 64, 64]),
+        (0.01, [64, 32, 16, 16, 16]),
+        (1.0, [64, 32, 16, 8, 4, 2, 1, 1, 1]),
+    ],
+)
+def test_blocks_are_as_long_as_it_takes_to_hear_a_stop_soon(seconds_a_tick, sizes):
+    watch, ends = Watch(), []
+    feed = a_replay(
+        some_bars("AAA", *range(1, 3001)), progress=lambda done, _: ends.append(done), clock=watch
+    )
+
+    watch.work(feed, seconds_a_tick)
+
+    assert np.diff([0, *ends])[: len(sizes)].tolist() == sizes
+    assert ends[-1] == 3000
+
+
+def test_blocks_grow_again_when_the_work_gets_quick():
+    watch, ends = Watch(), []
+    feed = a_replay(
+        some_bars("AAA", *range(1, 201)), progress=lambda done, _: ends.append(done), clock=watch
+    )
+
+    for number, _ in enumerate(feed.ticks()):
+        watch.now += 0.01 if number < 90 else 0.0
+
+    assert np.diff([0, *ends]).tolist() == [64, 32, 16, 32, 56]
+
+
+@pytest.mark.parametrize("seconds_a_tick", [0.0, 0.003, 5.0])
+def test_no_tick_depends_on_how_long_it_takes(seconds_a_tick):
+    whole = some_bars("AAA", *range(1, 801))
+    torn = some_bars("BBB", *range(1, 801, 3))
+    watch, found = Watch(), []
+
+    for tick in a_replay(whole, torn, clock=watch).ticks():
+        watch.now += seconds_a_tick
+        found.append(tick)
+
+    assert found == list(expected_ticks(whole, torn))
 
 
 def test_a_stopped_replay_ends_with_its_block():
@@ -158,7 +222,7 @@ def test_a_stopped_replay_ends_with_its_block():
     feed.stop()
 
     assert feed.is_stopped
-    assert len(list(ticks)) == 4095
+    assert len(list(ticks)) == 63
     assert list(feed.ticks()) == []
 
 

@@ -10,6 +10,7 @@ from storage_builders import START, a_whole_tick, somebody_else
 
 from ticklane.core.errors import StorageError
 from ticklane.storage import service as service_module
+from ticklane.storage.backup import back_up
 from ticklane.storage.reader import Reader
 from ticklane.storage.service import StorageService
 
@@ -56,14 +57,32 @@ async def test_an_empty_file_becomes_a_database(path):
         assert (await storage.begin_run("print", {}, START)).run_id == "r1"
 
 
-async def test_a_database_of_another_program_is_refused(path):
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+async def test_a_database_of_another_program_is_refused_and_left_alone(path, mode):
     other = sqlite3.connect(path)
+    other.execute(f"PRAGMA journal_mode = {mode}")
     other.execute("CREATE TABLE bookmarks (url TEXT)")
     other.close()
+    before = path.read_bytes()
 
     assert "belongs to another program" in await sentence_of(path)
     with pytest.raises(StorageError, match="belongs to another program"):
+        back_up(path, path.with_name("copy.db"))
+    with pytest.raises(StorageError, match="belongs to another program"):
         Reader(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_database_that_another_program_has_open_is_refused_too(path):
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE bookmarks (url TEXT)")
+    beside = sorted(path.parent.iterdir())
+
+    assert "belongs to another program" in await sentence_of(path)
+    assert sorted(path.parent.iterdir()) == beside
+    other.close()
 
 
 async def test_a_newer_schema_is_refused_by_the_service_and_by_the_reader(storage, path):

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from storage_builders import START, a_whole_tick
 
+from no_room import no_room
 from ticklane.core.errors import ConfigError, StorageError
 from ticklane.storage.export import FORMATS, TABLES, export
 from ticklane.storage.reader import FIELDS, Reader
@@ -95,6 +96,17 @@ def test_unknown_words_are_answered_with_the_known_ones(reader):
 def test_a_place_that_cannot_be_written_is_named(reader, tmp_path, format):
     with pytest.raises(StorageError, match="cannot be written"):
         export(reader, "trades", format, tmp_path / "nowhere" / "out")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_of_an_export_that_does_not_fit_nothing_is_left(reader, tmp_path, format):
+    out = tmp_path / "out"
+    out.mkdir()
+
+    with no_room(20), pytest.raises(StorageError, match="cannot be written"):
+        export(reader, "trades", format, out / "trades")
+
+    assert list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize("format", FORMATS)

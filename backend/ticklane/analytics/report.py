@@ -20,6 +20,7 @@ from ticklane.analytics.chart import (
 from ticklane.analytics.panels import Sheet
 from ticklane.analytics.report_data import ReportData, StrategyRow, summarise_strategies
 from ticklane.core.errors import ConfigError
+from ticklane.whole_file import whole_file
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,8 +39,9 @@ def write_report(data: ReportData, path: str | os.PathLike[str]) -> tuple[Path, 
     try:
         page, picture = report_files(Path(path))
         page.parent.mkdir(parents=True, exist_ok=True)
-        write_png(data, picture)
-        page.write_text(html, encoding="utf-8")
+        with whole_file(page) as page_part, whole_file(picture) as picture_part:
+            write_png(data, picture_part)
+            page_part.write_text(html, encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"report path {path} cannot be written ({error.strerror}); choose another place."

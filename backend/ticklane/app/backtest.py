@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from ticklane.analytics.curve import equity_curve
@@ -28,7 +29,7 @@ from ticklane.interfaces import Calendar, StrategyInterface, check_strategy
 from ticklane.risk.manager import Rule
 from ticklane.risk.sizing import Sizing
 
-_LONG_RUN = 200_000  # ticks from which on a progress bar is worth its line
+_LONG_RUN = 1.0  # seconds after which a progress bar is worth its line
 
 
 def backtest(
@@ -56,8 +57,8 @@ def backtest(
     or instants) bound the trading; bars before `start` serve as history and warm-up. `venue` holds
     further options of ReplayBroker (`allow_short`, `latency`, `instruments`, ...), `schedule` is
     the interval or crontab for all strategies, `calendar` a market such as "XNYS". `progress`
-    shows a bar in the terminal, or is called with (done, total). Nothing in a replay is random:
-    `seed` is kept in the result's notes for strategies that draw numbers.
+    shows a bar in the terminal if it takes long, or is called with (done, total). Nothing in a
+    replay is random: `seed` is kept in the result's notes for strategies that draw numbers.
 
     It is a plain function and also works where an event loop is running. Ctrl-C ends the replay
     early; the result then `is_partial`. Raises ConfigError and DataError.
@@ -158,22 +159,37 @@ def _progress(feed: ReplayFeed, progress: bool | Callable[[int, int], object]) -
     if callable(progress):
         feed.progress = progress
         return nullcontext()
-    if not progress or len(feed.instants()) < _LONG_RUN:
-        return nullcontext()
-    return _progress_bar(feed)
+    return _progress_bar(feed) if progress else nullcontext()
 
 
 @contextmanager
-def _progress_bar(feed: ReplayFeed) -> Iterator[None]:
+def _progress_bar(feed: ReplayFeed, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """A bar in the terminal from when on the replay is a long run."""
+    begin = clock()
+    show: Callable[[int], None] | None = None
+
+    def tell(done: int, total: int) -> None:
+        nonlocal show
+        if show is None and done < total and clock() - begin > _LONG_RUN:
+            show = stack.enter_context(_drawn(total))
+        if show is not None:
+            show(done)
+
+    with ExitStack() as stack:
+        feed.progress = tell
+        yield
+
+
+@contextmanager
+def _drawn(total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("replay"), BarColumn(), TextColumn("{task.completed:,.0f} ticks"))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("replay", total=len(feed.instants()))
-        feed.progress = lambda done, _total: bar.update(task, completed=done)
-        yield
+        task = bar.add_task("replay", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _notes(runner: StrategyRunner, limits: Iterable[Rule] | None) -> list[str]:

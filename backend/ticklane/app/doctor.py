@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -88,7 +90,7 @@ def examine(
 def _of_settings(settings: Settings) -> Iterator[Check]:
     path = settings.database_path
     yield check("settings", lambda: _settings(settings))
-    yield check("database", lambda: _database(settings.store))
+    yield check("database", lambda: _database(settings))
     yield check("daemon", lambda: _daemon(path))
     yield check("permissions", lambda: _permissions(settings))
     if not settings.database_url:  # the server has its own
@@ -171,12 +173,13 @@ def _settings(settings: Settings) -> str:
     return f"{settings.broker} broker, feed {settings.feed}, strategies {names}"
 
 
-def _database(place: Place) -> str:
+def _database(settings: Settings) -> str:
     from ticklane.storage.reading import open_reading
     from ticklane.storage.server import Server
 
+    place = settings.store
     if not isinstance(place, Server):
-        return _file(place)
+        return _file(place, is_folder_made=settings.database is None)
     reading = open_reading(place)
     try:
         told = {
@@ -194,11 +197,12 @@ def _database(place: Place) -> str:
     return f"{where}, empty; the first run fills it" if is_empty else f"{where}, {_runs(place)}"
 
 
-def _file(path: Path) -> str:
+def _file(path: Path, is_folder_made: bool) -> str:
+    """A run makes the data folder, but not the folder of a database that was named."""
     from ticklane.storage.files import check_is_sqlite, check_place, megabytes
 
     if not path.exists():
-        if path.parent.exists():
+        if path.parent.exists() or not is_folder_made:
             check_place(path.resolve())
         return f"{path} does not exist yet; the first run makes it"
     check_is_sqlite(path)
@@ -233,14 +237,26 @@ def _permissions(settings: Settings) -> str:
     folders = {settings.data_dir.resolve(), settings.database_path.resolve().parent}
     for folder in sorted(folders):
         there = next(one for one in (folder, *folder.parents) if one.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        if not _can_hold_files(there):
             raise Problem(
-                f"{there} cannot be written by this user; change its permissions or set data_dir."
+                f"{there} cannot be written by this user; change its permissions, or set data_dir "
+                "or database to another place."
             )
     for secrets in secret_files():
         if secrets.stat().st_mode & 0o077:
             raise Notice(f"others may read {secrets}; run chmod 600 {secrets} if it holds keys.")
     return "data folder and database can be written"
+
+
+def _can_hold_files(folder: Path) -> bool:
+    """Whether this user can make files there; root may, but cannot in /proc."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        return error.errno == errno.ENOSPC  # which the disk's own check tells
+    return True
 
 
 def _disk(path: Path) -> str:

@@ -19,6 +19,7 @@ from ticklane.core.money import plain
 from ticklane.core.order import Fill, Order, public
 from ticklane.core.position import Trade
 from ticklane.engine.status import StrategyStatus
+from ticklane.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,10 +126,13 @@ class BacktestResult:
             folder.mkdir(parents=True, exist_ok=True)
             values = self.to_dict()
             tables = {name: values.pop(name) for name in ("orders", "fills", "trades")}
-            (folder / "result.json").write_text(json.dumps(values, indent=2) + "\n", "utf-8")
+            with whole_file(folder / "result.json") as part:
+                part.write_text(json.dumps(values, indent=2) + "\n", "utf-8")
             for name, rows in tables.items():
-                pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
-            self.to_frame().to_csv(folder / "equity.csv")
+                with whole_file(folder / f"{name}.csv") as part:
+                    pd.DataFrame(rows).to_csv(part, index=False)
+            with whole_file(folder / "equity.csv") as part:
+                self.to_frame().to_csv(part)
         except OSError as error:
             raise ConfigError(
                 f"the result cannot be saved in {folder} ({error.strerror}); choose another folder."

@@ -55,8 +55,9 @@ def export(
         Literal["trades", "fills", "orders", "equity"], typer.Argument(help="What to write.")
     ],
     format: Annotated[
-        Literal["csv", "json", "parquet"], typer.Option(help="In which format.")
-    ] = "csv",
+        Literal["csv", "json", "parquet"] | None,
+        typer.Option(help="In which format (default: as the file ends, else csv)."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where (default: here).")
     ] = None,
@@ -66,9 +67,10 @@ def export(
 ) -> None:
     """Write trades, fills, orders or the equity curve of a run as CSV, JSON or Parquet."""
     from ticklane.storage.export import export as write
+    from ticklane.storage.export import format_of
 
     with open_reader(config, database) as reader:
-        text = write(reader, table, format, output, run)
+        text = write(reader, table, format or format_of(output), output, run)
     if text is not None:
         sys.stdout.write(text)
     else:

@@ -27,6 +27,9 @@ from ticklane.core.market import (
     make_tick,
 )
 
+_FIRST = 64  # ticks of the first block
+_QUICK, _SLOW = 0.05, 0.2  # seconds within which a block shall end, so that a stop is soon heard
+
 
 def make_ticks(plain: Iterable[PlainTick]) -> Iterator[Tick]:
     """The same as Ticks."""
@@ -44,7 +47,8 @@ def instants_of(series: Sequence[Bars]) -> Instants:
 class Blocks:
     """Ticks of several series, block after block; blocks follow each other without a gap.
 
-    `rows` ticks make a block. Bars of the same instant come in one tick, in the order of `series`.
+    `rows` ticks make a block, as many as are worked off soon: `took` says how long the last ones
+    were. Bars of the same instant come in one tick, in the order of `series`.
     """
 
     def __init__(self, series: Sequence[Bars], instants: Instants, first: int, last: int) -> None:
@@ -52,7 +56,8 @@ class Blocks:
         self._instants = instants
         self._next, self._last = first, last
         # About 50,000 bars: enough to forget the cost of a block, little enough for the memory.
-        self.rows = max(256, min(4096, 51_200 // len(series)))
+        self._most = max(256, min(4096, 51_200 // len(series)))
+        self.rows = _FIRST
         after = instants[first - 1] if first else np.iinfo(np.int64).min
         self._cursors = [_row_after(bars, after) for bars in series]
 
@@ -64,6 +69,13 @@ class Blocks:
         until = self._instants[end - 1]
         self._next = end
         return self._parts(until)
+
+    def took(self, seconds: float) -> None:
+        """Make the next blocks longer or shorter after one that took so long."""
+        if seconds < _QUICK:
+            self.rows = min(self.rows * 2, self._most)
+        elif seconds > _SLOW:
+            self.rows = max(self.rows // 2, 1)
 
     @property
     def done(self) -> int:

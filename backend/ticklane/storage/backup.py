@@ -15,7 +15,7 @@ def back_up(database: Place, file: Path) -> None:
     """Copy the database as it is at this instant to a new file; blocks no writer.
 
     The copy appears under its name when it is whole. Raises StorageError when the file exists or
-    cannot be written, and for PostgreSQL, which has its own way.
+    cannot be written, for a database of another program, and for PostgreSQL, which has its own way.
     """
     if isinstance(database, Server):
         raise StorageError(

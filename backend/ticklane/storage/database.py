@@ -20,6 +20,7 @@ from ticklane.storage.failures import UNKNOWN_NAME, failure
 from ticklane.storage.files import check_is_sqlite, check_place
 from ticklane.storage.lock import InstanceLock
 from ticklane.storage.migrate import upgrade
+from ticklane.storage.readonly import check_is_ours
 from ticklane.storage.rows import Row
 
 _PRAGMAS = (
@@ -69,6 +70,7 @@ class Database:
         """Take the file, check it, bring the schema up to date; raises StorageError."""
         check_place(self.path)
         check_is_sqlite(self.path)
+        check_is_ours(self.path)  # before the lock and the WAL leave their marks on it
         self._lock.acquire()
         try:
             with self._told():

@@ -12,6 +12,7 @@ from typing import Any
 from ticklane.core.errors import ConfigError, StorageError
 from ticklane.storage.reader import FIELDS, Reader
 from ticklane.storage.rows import Row
+from ticklane.whole_file import whole_file
 
 FORMATS = ("csv", "json", "parquet")
 TABLES = ("trades", "fills", "orders", "equity")
@@ -23,8 +24,8 @@ def export(
     """Write a table of one run (the newest by default) to `path`, or return it as text.
 
     The columns are `reader.FIELDS`; exact numbers stay texts in JSON and Parquet. A file that
-    exists is replaced. Raises ConfigError for an unknown table or format, StorageError when the
-    file cannot be written.
+    exists is replaced, by the whole one or not at all. Raises ConfigError for an unknown table or
+    format, StorageError when the file cannot be written.
     """
     _check(what, TABLES, "table")
     _check(format, FORMATS, "format")
@@ -38,10 +39,17 @@ def export(
     file = Path(path)
     _refuse_database(reader, file)
     try:
-        file.write_text(text, encoding="utf-8", newline="")
+        with whole_file(file) as part:
+            part.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise _unwritable(file, error) from None
     return None
+
+
+def format_of(path: Path | None) -> str:
+    """The format that a file's ending names, else CSV."""
+    ending = path.suffix[1:].lower() if path else ""
+    return ending if ending in FORMATS else "csv"
 
 
 def _check(value: str, choices: tuple[str, ...], what: str) -> None:
@@ -90,7 +98,8 @@ def _parquet(rows: list[Row], fields: tuple[str, ...], file: Path) -> None:
     kinds = {name: _kind(pa, name) for name in fields}
     columns = [pa.array([_typed(row[n], n) for row in rows], kinds[n]) for n in fields]
     try:
-        pq.write_table(pa.table(columns, schema=pa.schema(list(kinds.items()))), file)
+        with whole_file(file) as part:
+            pq.write_table(pa.table(columns, schema=pa.schema(list(kinds.items()))), part)
     except OSError as error:
         raise _unwritable(file, error) from None
 
