@@ -164,17 +164,17 @@ def test_progress_is_told_after_each_block():
 
     deque(feed.ticks(1000 * MINUTE), maxlen=0)
 
-    ends = [64, 192, 448, 960, 1984, 4032, 8128, 12_000]
+    ends = [8, 24, 56, 120, 248, 504, 1016, 2040, 4088, 8184, 12_000]
     assert told == [(end, 12_000) for end in ends]
 
 
 @pytest.mark.parametrize(
     ("seconds_a_tick", "sizes"),
     [
-        (0.0001, [64, 128, 256, 512, 512, 512]),  # 0.05 s is neither quick nor slow
-        (0.002, [64, 64, 64]),
-        (0.01, [64, 32, 16, 16, 16]),
-        (1.0, [64, 32, 16, 8, 4, 2, 1, 1, 1]),
+        (0.0001, [8, 16, 32, 64, 128, 256, 512, 512, 512]),  # 0.05 s is neither quick nor slow
+        (0.01, [8, 8, 8]),
+        (0.03, [8, 4, 4]),
+        (1.0, [8, 4, 2, 1, 1, 1]),
     ],
 )
 def test_blocks_are_as_long_as_it_takes_to_hear_a_stop_soon(seconds_a_tick, sizes):
@@ -198,7 +198,7 @@ def test_blocks_grow_again_when_the_work_gets_quick():
     for number, _ in enumerate(feed.ticks()):
         watch.now += 0.01 if number < 90 else 0.0
 
-    assert np.diff([0, *ends]).tolist() == [64, 32, 16, 32, 56]
+    assert np.diff([0, *ends]).tolist() == [8] * 12 + [16, 32, 56]
 
 
 @pytest.mark.parametrize("seconds_a_tick", [0.0, 0.003, 5.0])
@@ -222,7 +222,7 @@ def test_a_stopped_replay_ends_with_its_block():
     feed.stop()
 
     assert feed.is_stopped
-    assert len(list(ticks)) == 63
+    assert len(list(ticks)) == 7
     assert list(feed.ticks()) == []
 
 

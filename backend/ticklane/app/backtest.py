@@ -240,7 +240,7 @@ def _result(
         calendar=calendar,
         label=label,
         notes=notes,
-        is_partial=feed.is_stopped,
+        is_partial=feed.is_stopped and len(feed.instants(last_ns)) > 0,
     )
 
 

@@ -27,7 +27,7 @@ from ticklane.core.market import (
     make_tick,
 )
 
-_FIRST = 64  # ticks of the first block
+_FIRST = 8  # ticks of the first block
 _QUICK, _SLOW = 0.05, 0.2  # seconds within which a block shall end, so that a stop is soon heard
 
 
