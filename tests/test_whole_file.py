@@ -1,6 +1,8 @@
 """Files are written whole or not at all, also where the disk gets full."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +66,28 @@ def test_what_is_no_file_is_written_itself(tmp_path):
 
     assert os.read(reader, 100) == b"to whom it concerns"
     os.close(reader)
+
+
+def test_what_a_shell_has_opened_goes_on_where_it_is(tmp_path):
+    program = "import sys, pathlib; from ticklane.whole_file import whole_file\n"
+    program += "with whole_file(pathlib.Path('/dev/stdout')) as part:\n"
+    program += "    with part.open('a') as file: file.write('TABLE ')\nprint('note')"
+    with (tmp_path / "out").open("a") as file:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", program]
+        subprocess.run(command, stdout=file, env=environment, check=True)
+
+    assert (tmp_path / "out").read_text() == "TABLE note\n"
+
+
+def test_a_long_name_is_a_name(tmp_path):
+    write(tmp_path / ("x" * 250), "text")
+
+    assert (tmp_path / ("x" * 250)).read_text() == "text"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write(tmp_path / "missing" / "out.csv", "text")
+
+    assert caught.value.filename == str(tmp_path / "missing" / "out.csv")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -14,17 +17,34 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A name to write to, beside `path`, which it becomes at the end of the block.
 
     If the block fails (a full disk, say) nothing is left of it, and a file that was there before
-    stays as it was. What is no file, such as /dev/stdout, is written itself.
+    stays as it was. What is no file of a folder, such as /dev/stdout, is written itself, and so is
+    a file in a folder where nothing can be made.
     """
     place = Path(os.path.realpath(path))  # of a link, what it points to
-    if place.exists() and not place.is_file():
+    part = place.with_name(f".ticklane-{os.getpid()}-{next(_numbers)}.part")
+    if not _can_be_replaced(path, place, part):
         yield path
         return
-    part = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         yield part
         if place.exists():
             shutil.copymode(place, part)
         part.replace(place)
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)  # the name that was asked for
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def _can_be_replaced(path: Path, place: Path, part: Path) -> bool:
+    if not place.exists():
+        return True
+    if not place.is_file() or path.absolute().is_relative_to("/dev"):
+        return False
+    try:
+        part.touch()
+    except OSError:
+        return False
+    return True

@@ -38,7 +38,7 @@ def test_a_quick_run_shows_nothing(capsys):
 
 
 def test_nothing_is_shown_for_what_is_over_already(capsys):
-    replayed(seconds_a_look=0.4)  # the second is over at the last of three blocks
+    replayed(seconds_a_look=0.19)  # the second is over at the last of six blocks
 
     assert capsys.readouterr().err == ""
 

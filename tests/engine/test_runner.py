@@ -124,6 +124,27 @@ async def test_a_stop_during_the_start_waits_for_it_and_counts():
     assert (runner.state, runner.ended_by) == ("stopped", "shutdown")
 
 
+async def test_a_strategy_may_stop_the_runner_as_it_starts():
+    async def on_start(self):
+        await runner.stop("operator")
+
+    runner = a_runner(a_recorder(on_start=on_start), feed=a_feed(some_bars(), sleep=Gate()))
+    await runner.start()
+    await runner.wait()
+
+    assert (runner.state, runner.ended_by) == ("stopped", "operator")
+
+
+async def test_a_strategy_that_was_refused_has_no_share_of_the_cash():
+    runner = a_runner(a_recorder("A"))
+    with pytest.raises(StrategyError):
+        runner.load_strategy(a_recorder("B", warmup=2.5))
+
+    await runner.replay()
+
+    assert list(runner.portfolio.books) == ["A"]
+
+
 async def test_a_stop_asked_for_before_the_start_has_recovered_is_kept():
     runner = a_runner(a_recorder(), feed=a_feed(some_bars(), sleep=Gate()))
 

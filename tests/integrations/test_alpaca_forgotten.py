@@ -60,11 +60,13 @@ class Trading(Life):
         return order
 
     async def forget(self, *orders):
-        """Let the lane look at its memory long after."""
-        self.runner._next_look_ns = 0
-        await self.runner._forget_old()
-        tracks = self.broker.tracks
-        assert not {one.id for one in orders} & {*self.runner.desk.orders, *tracks.by_id}
+        """Let the lane look at its memory long after; what is under way is not forgotten yet."""
+        ids, tracks = {one.id for one in orders}, self.broker.tracks
+        async with asyncio.timeout(PATIENCE):
+            while ids & {*self.runner.desk.orders, *tracks.by_id}:
+                self.runner._next_look_ns = 0
+                await self.runner._forget_old()
+                await asyncio.sleep(0)
         assert not {one.broker_order_id for one in orders} & {*tracks.by_broker_id}
 
     async def report(self):

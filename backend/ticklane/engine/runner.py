@@ -83,6 +83,7 @@ class StrategyRunner(MessageLoop):
         self._shares: dict[str, Decimal | None] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._opening = asyncio.Lock()  # held while a start is under way
+        self._starter: asyncio.Task[Any] | None = None
         self._begin_ns = 0
 
     # --- before the start ----------------------------------------------------------------------
@@ -112,8 +113,9 @@ class StrategyRunner(MessageLoop):
             raise ConfigError(f"symbols of {strategy.name} is empty; name at least one.")
         chosen = interval if interval is not None else self._tick_interval
         schedule = Schedule.parse(chosen, self.find_calendar(calendar))
-        self._shares[strategy.name] = None if cash is None else to_positive(cash, "cash")
+        share = None if cash is None else to_positive(cash, "cash")
         self.hosts[strategy.name] = StrategyHost(strategy, schedule)
+        self._shares[strategy.name] = share
         return strategy
 
     def find_calendar(self, calendar: Any) -> Calendar | None:
@@ -134,6 +136,7 @@ class StrategyRunner(MessageLoop):
         if self.is_running or self._opening.locked():
             return
         async with self._opening:
+            self._starter = asyncio.current_task()
             await self._prepare()
         self._has_chores = True
         self.watchdog = Watchdog(self._beat, self._note_hang)
@@ -150,7 +153,10 @@ class StrategyRunner(MessageLoop):
             await asyncio.shield(self._tasks[0])
 
     async def stop(self, reason: str = "shutdown") -> None:
-        """End: no new ticks, what is under way finishes, strategies stop; idempotent."""
+        """End: no new ticks, strategies stop; idempotent. In `on_start` it does not wait for it."""
+        if self._opening.locked() and self._starter is asyncio.current_task():
+            self.request_stop(reason)
+            return
         async with self._opening:
             if self._tasks:
                 self.request_stop(reason)
@@ -367,12 +373,9 @@ class StrategyRunner(MessageLoop):
     async def _let_close(self) -> None:
         """Give the market orders of an operator's stop a little time to meet the next price."""
         assert self.desk is not None
-        closing = [
-            order
-            for lane in self.desk.open.values()
-            for order in lane.values()
-            if order.created_ns == self.now_ns and order.type is OrderType.MARKET
-        ]
+        orders = [order for lane in self.desk.open.values() for order in lane.values()]
+        now_ns, market = self.now_ns, OrderType.MARKET
+        closing = [one for one in orders if one.created_ns == now_ns and one.type is market]
         await self._hear_until_over(closing, _CLOSING_SECONDS)
 
     async def _finish(self, reason: str) -> None:

@@ -57,7 +57,8 @@ def _address(path: Path, mode: str) -> str:
 
 
 def _wal_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
+    place = path.resolve()  # where a link leads, as SQLite does
+    return place.with_name(place.name + "-wal")
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
