@@ -190,8 +190,8 @@ async def test_bars_that_are_late_come_without_anybody_having_to_wait_for_them()
     assert late[-1].time_ns <= clock.now_ns() < late[-1].time_ns + SECOND
 
 
-@pytest.mark.parametrize("speed", [60, 0.5])
-async def test_at_another_speed_others_run_at_every_bar(speed):
+@pytest.mark.parametrize(("speed", "times"), [(1, 3), (60, 1000), (0.5, 1000)])
+async def test_however_late_the_bars_are_others_run_in_between(speed, times):
     clock = SimulatedClock(NOW)
     sleeper = Sleeper(clock)
     stream = a_market(clock=clock, sleep=sleeper, speed=speed).stream(NOW)
@@ -199,24 +199,10 @@ async def test_at_another_speed_others_run_at_every_bar(speed):
     clock.set(NOW + DAY)
     sleeper.slept.clear()
 
-    for _ in range(100):
-        await anext(stream)
-
-    assert sleeper.slept == [0] * 100
-
-
-async def test_however_late_they_are_others_run_now_and_then():
-    clock = SimulatedClock(NOW)
-    sleeper = Sleeper(clock)
-    stream = a_market(clock=clock, sleep=sleeper).stream(NOW)
-    await anext(stream)
-    sleeper.slept.clear()
-    clock.set(NOW + DAY)
-
     for _ in range(1000):
         await anext(stream)
 
-    assert sleeper.slept == [0] * 3
+    assert sleeper.slept == [0] * times
 
 
 async def test_at_another_speed_every_bar_comes_so_many_times_faster():

@@ -264,7 +264,7 @@ class Forgetful(StrategyInterface):
         (a_recorder("B", ()), {}, "symbols of B is empty; name at least one."),
         (a_recorder("B"), {"interval": "5x"}, "interval is '5x', but must be seconds, a text"),
         (a_recorder("B"), {"calendar": 5}, "calendar is 5, but must be a Calendar or the name"),
-        (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar or"),
+        (a_recorder("B"), {"calendar": "XNYS"}, "calendar is 'XNYS', but must be a Calendar here"),
         (a_recorder("B"), {"cash": "much"}, "cash is 'much', but must be a number."),
         (a_recorder("B"), {"cash": float("nan")}, "cash is nan, but must be a finite number."),
         (a_recorder("B"), {"cash": 0}, "cash is 0, but must be above zero."),

@@ -57,7 +57,7 @@ def test_sessions_are_those_of_the_instruments_calendar():
 
 def test_a_calendar_that_nobody_knows_by_name_counts_as_none():
     def unknown(name):
-        raise ConfigError("calendar is 'X', but must be a Calendar.")
+        raise ConfigError("calendar is 'X', but must be a Calendar here.")
 
     assert surroundings(calendar="X", find_calendar=unknown).session("AAPL", START) is None
 

@@ -29,6 +29,7 @@ from ticklane.data.frames import bars_of_frames
 from ticklane.data.ranges import Span, merged, missing
 from ticklane.data.soundness import sound_part
 from ticklane.interfaces import Calendar
+from ticklane.whole_file import whole_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,15 +191,15 @@ class BarCatalog:
             columns = _laid_over(_columns(parquet.read_table(path)), columns)
         times = arrow.array(columns.pop("open_ns"), arrow.timestamp("ns", "UTC"))
         table = arrow.table({"time": times, **columns})
-
-        def write(place: Path) -> None:
-            parquet.write_table(table, place, compression="zstd")
-
-        _replace(path, write)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            parquet.write_table(table, part, compression="zstd")
 
     def _write_covered(self, series: Series, spans: Iterable[Span]) -> None:
-        text = json.dumps(merged(spans))
-        _replace(self._folder(series) / _COVERED, lambda place: place.write_text(text, "utf-8"))
+        folder = self._folder(series)
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / _COVERED) as part:
+            part.write_text(json.dumps(merged(spans)), "utf-8")
 
     def _folder(self, series: Series) -> Path:
         return self.root / series.symbol.replace("/", "-") / series.name
@@ -241,28 +242,6 @@ def _laid_over(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     both = {name: np.concatenate([old[name][keep], new[name]]) for name in new}
     order = np.argsort(both["open_ns"], kind="stable")
     return {name: column[order] for name, column in both.items()}
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    place = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(place)
-        with place.open("rb+") as file:
-            os.fsync(file.fileno())
-        place.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        place.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def _parquet() -> Any:

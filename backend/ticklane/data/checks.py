@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -42,11 +43,11 @@ def check_rising(times: Instants, where: str) -> None:
     )
 
 
-def check_bars(columns: dict[str, Column], times: Instants, where: str) -> None:
+def check_bars(columns: Mapping[str, Column], times: Instants, where: str) -> None:
     """Raise DataError for the first price or volume that cannot be.
 
     `columns` are open, high, low, close and volume. A high or low that differs by float rounding
-    only (1e-9 of the price) from the price it must enclose is set to that price, in a copy.
+    only (1e-9 of the price) from the price it must enclose is set to that price, in place.
     """
     for name, column in columns.items():
         floor = 0.0 if name == "volume" else np.nextafter(0.0, 1.0)
@@ -66,7 +67,7 @@ def when(time_ns: Any) -> str:
 
 
 def _check_bound(
-    columns: dict[str, Column], outer: str, inner: str, times: Instants, where: str
+    columns: Mapping[str, Column], outer: str, inner: str, times: Instants, where: str
 ) -> None:
     sign = 1.0 if outer == "high" else -1.0
     edge, price = columns[outer], columns[inner]
@@ -81,7 +82,7 @@ def _check_bound(
             f"{where}: {outer} is {_text(edge[row])} at {when(times[row])} (row {row + 1}), {side} "
             f"the {inner} {_text(price[row])}; repair or remove that row."
         )
-    columns[outer] = np.where(is_within, edge, price)
+    np.copyto(edge, price, where=~is_within)
 
 
 def _refuse_value(column: Column, name: str, times: Instants, where: str) -> None:

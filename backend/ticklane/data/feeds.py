@@ -213,7 +213,7 @@ class SimulatedFeed:
             origin = begin if seen is None else seen
             first = origin // step + 1
         for number, tick in enumerate(self._ticks_from(first)):
-            if self.speed != 1 or number % _BLOCK == 0:  # at its own pace every bar is asked about
+            if self.speed != 1 or number % _BLOCK == 0:  # in real time late bars come together
                 await self._sleep(0)  # let the others run, however late it is
             wait = 0 if self.speed is None else int((tick.time_ns - origin) / self.speed)
             await self._until(begin + wait)

@@ -73,9 +73,7 @@ def _of_stamps(stamps: pd.DatetimeIndex, label: str, where: str) -> Instants:
         row = int(np.argmax(stamps.isna())) + 1
         raise DataError(f"{where}: {label} has no time in row {row}; repair or remove that row.")
     try:
-        return (
-            stamps.as_unit("ns").asi8.copy() if stamps.unit == "ns" else stamps.as_unit("ns").asi8
-        )
+        return np.array(stamps.as_unit("ns").asi8)
     except pd.errors.OutOfBoundsDatetime:
         raise DataError(
             f"{where}: {label} runs from {stamps.min()} to {stamps.max()}, but times must lie "

@@ -19,11 +19,12 @@ from ticklane.interfaces import BrokerInterface, Calendar, Feed, Recovered, Stra
 
 
 def checked_calendar(calendar: Any) -> Calendar | None:
-    """Take an object for a calendar; raises ConfigError for what is none."""
+    """Take an object for a calendar; raises ConfigError for what is none, such as a bare name."""
     if calendar is None or hasattr(calendar, "session"):
         found: Calendar | None = calendar
         return found
-    raise ConfigError(f"calendar is {calendar!r}, but must be a Calendar or the name of one.")
+    wanted = "a Calendar here" if isinstance(calendar, str) else "a Calendar or the name of one"
+    raise ConfigError(f"calendar is {calendar!r}, but must be {wanted}.")
 
 
 def run_config(

@@ -153,9 +153,9 @@ class StrategyRunner(MessageLoop):
             await asyncio.shield(self._tasks[0])
 
     async def stop(self, reason: str = "shutdown") -> None:
-        """End: no new ticks, strategies stop; idempotent. In `on_start` it does not wait for it."""
+        """End: no new ticks, what is under way finishes, strategies stop; idempotent."""
         if self._opening.locked() and self._starter is asyncio.current_task():
-            self.request_stop(reason)
+            self.request_stop(reason)  # by an on_start, which cannot wait for its own end
             return
         async with self._opening:
             if self._tasks:

@@ -9,6 +9,7 @@ from ticklane.core.errors import StorageError
 from ticklane.storage.failures import failure
 from ticklane.storage.readonly import open_read_only
 from ticklane.storage.server import Place, Server
+from ticklane.whole_file import whole_file
 
 
 def back_up(database: Place, file: Path) -> None:
@@ -28,24 +29,21 @@ def back_up(database: Place, file: Path) -> None:
         raise StorageError(
             f"the folder {file.parent} of the backup does not exist; create it or choose another."
         )
-    part = file.with_name(file.name + ".part")
     source = open_read_only(database)
     try:
-        _copy(source, part)
-        part.rename(file)
+        with whole_file(file) as part:
+            _copy(source, part)
     except sqlite3.Error as error:
-        raise failure(error, part) from error
+        raise failure(error, file) from error
     except OSError as error:
         raise StorageError(
             f"the backup {file} cannot be written ({error.strerror}); choose another place."
         ) from None
     finally:
         source.close()
-        part.unlink(missing_ok=True)
 
 
 def _copy(source: sqlite3.Connection, part: Path) -> None:
-    part.unlink(missing_ok=True)
     target = sqlite3.connect(part, isolation_level=None)
     try:
         source.backup(target)  # all pages in one step: one snapshot, however much is written

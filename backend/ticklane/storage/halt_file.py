@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ticklane.core.errors import StorageError
 from ticklane.core.market import to_datetime, to_ns
+from ticklane.whole_file import whole_file
 
 
 class HaltFile:
@@ -49,16 +50,10 @@ class HaltFile:
         if self.is_set():
             return
         text = json.dumps({"reason": reason, "at": to_datetime(at_ns).isoformat()}) + "\n"
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
-            self._sync_folder()
+            with whole_file(self.path) as part:
+                part.write_text(text, "utf-8")
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise StorageError(
                 f"the halt file {self.path} cannot be written ({error.strerror}); stop the daemon "
                 "instead, or make its folder writable."
@@ -73,10 +68,3 @@ class HaltFile:
                 f"the halt file {self.path} cannot be removed ({error.strerror}); trading stays "
                 "halted until it is gone."
             ) from None
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
