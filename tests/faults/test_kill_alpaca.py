@@ -35,11 +35,14 @@ class Campaign:
         )
 
     def finish(self):
+        """Wait for its end."""
+        self._out, self._err = self._process.communicate(timeout=900)
+
+    def outcomes(self):
         """What became of each process; every one that came up found the books equal."""
-        out, err = self._process.communicate(timeout=900)
-        told = f"seed {self.seed}: {err[-2000:]}"
+        told = f"seed {self.seed}: {self._err[-2000:]}"
         assert self._process.returncode == 0, told
-        found = [json.loads(line) for line in out.splitlines()]
+        found = [json.loads(line) for line in self._out.splitlines()]
         wrong = [one for one in found if one["error"] or one["differs"]]
         assert not wrong, f"{wrong[0]} {told}"
         assert [one["has_ended"] for one in found[-2:]] == [True, True], told
@@ -49,7 +52,9 @@ class Campaign:
 def killed(folder, kills):
     """Two campaigns side by side; how each killed process was to die."""
     pair = [Campaign(folder / f"{kills}-{number}", kills) for number in range(2)]
-    found = [one for campaign in pair for one in campaign.finish()]
+    for campaign in pair:
+        campaign.finish()
+    found = [one for campaign in pair for one in campaign.outcomes()]
     return Counter(one["plan"][0] for one in found if one["was_killed"])
 
 

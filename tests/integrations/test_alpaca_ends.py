@@ -1,8 +1,10 @@
 """What a stop, a restart and a venue with gaps in its answers leave behind at the account."""
 
 import asyncio
+from decimal import Decimal
 from functools import partial
 
+import pytest
 from alpaca_builders import PATIENCE, HandFeed, a_broker, an_order, at_venue
 from test_alpaca_reconcile import Life, a_memory, copied
 from test_alpaca_sending import LIMIT, codes
@@ -13,6 +15,7 @@ from ticklane.core.commands import Lift, Restrict
 from ticklane.core.market import DAY
 from ticklane.core.order import OrderStatus
 from ticklane.engine.runner import StrategyRunner
+from ticklane.integrations.alpaca.tracks import UNSURE
 from ticklane.storage.service import StorageService
 from ticklane.testing.builders import a_bracket
 
@@ -112,6 +115,42 @@ async def test_exits_of_a_filled_entry_are_named_after_a_restart(venue):
         await bench.until(lambda: all(leg.broker_order_id for leg in legs))
 
         assert bench.report.differs == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("price", "entry_ends_as"), [(100, "ACKED"), (94, "FILLED")])
+async def test_an_exit_replaced_before_its_name_was_kept_is_named_after_a_restart(
+    venue, times, price, entry_ends_as
+):
+    async with at_venue(venue) as before:
+        entry = await before.submit(a_bracket(an_order(2, **LIMIT), 110, 90))
+        replaced = [entry.legs[0]]
+        for number in range(times):
+            terms = {"parent_id": entry.id, "type": "limit", "limit_price": 111 + number}
+            by = an_order(2, side="sell", **terms)
+            replaced.append(await before.replace(replaced[-1], by))
+        await before.price(price)
+        orders = (entry, entry.legs[1], *replaced)
+        names = [one.broker_order_id for one in orders]
+        memory = forgotten(before, *orders)
+
+    async with Life(venue, **memory) as bench:
+        found = memory["orders"]
+        await bench.until(lambda: not any(one.status in UNSURE for one in found))
+
+        assert [one.broker_order_id for one in found] == names
+        ends = [entry_ends_as, "ACKED", *["REPLACED"] * times, "ACKED"]
+        assert [one.status for one in found] == ends
+        assert bench.report.differs == []
+
+
+def forgotten(bench, entry, *others):
+    """What a database knows that was killed before the first answer about any of these orders."""
+    lost = [copied(one) for one in (entry, *others)]
+    for one in lost:
+        one.status, one.broker_order_id, one.filled_quantity = OrderStatus.SENDING, None, Decimal(0)
+    lost[0].legs = tuple(one for one in lost[1:] if one.replaces_id is None)
+    return a_memory(bench, fills=()) | {"orders": tuple(lost)}
 
 
 async def test_an_exit_that_the_venue_never_made_is_not_told_as_filled(bench):

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import socket
 
 import pytest
 import requests
 import websockets
 from alpaca.common.exceptions import APIError
-from venue_clients import a_client, listening, order, raw, wish
+from venue_clients import HEADERS, a_client, again, listening, order, raw, wish
 
 from ticklane.core.errors import ConfigError
 from ticklane.testing.venue import Fault, LocalVenue
@@ -100,6 +101,23 @@ def test_a_request_can_arrive_twice(venue):
     answer = submit(venue)
 
     assert (answer.status_code, taken(venue)) == (422, ["mine"])
+
+
+@pytest.mark.parametrize("part", [b"", b"{}"])
+def test_a_request_of_which_only_a_part_arrives_does_nothing(part, venue):
+    client = a_client(venue)
+    resting = order(client, "limit", limit_price=90)
+    lines = {"Host": "venue", "Content-Length": "40", **HEADERS}
+    head = f"PATCH /v2/orders/{resting.id} HTTP/1.1\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
+
+    with socket.create_connection(("127.0.0.1", venue.port), timeout=10) as line:
+        line.sendall(head.encode() + part)
+        line.shutdown(socket.SHUT_WR)
+        while line.recv(4096):
+            pass
+
+    assert again(client, resting).status == "new"
 
 
 async def test_a_request_can_arrive_after_its_client_has_given_up(venue):

@@ -1,4 +1,8 @@
-"""Naming legs: the venue gives the exits of an entry ids of its own, which have to be learned."""
+"""Naming legs: the venue gives the exits of an entry ids of its own, which have to be learned.
+
+A leg that was replaced before its id was kept is not shown any more: what has replaced it names it
+(`Teller.take_order`).
+"""
 
 from __future__ import annotations
 

@@ -115,6 +115,9 @@ class Teller:
             return None
         if track.broker_id is None or seen.client_id == track.order.client_order_id:
             self._tracks.bind(track, seen.id)
+        before = track.replaces
+        if before is not None and before.is_lost and seen.replaces is not None:
+            self._tracks.bind(before, seen.replaces)
         track.note(seen)
         self._accept(track, seen)
         for leg in seen.legs:

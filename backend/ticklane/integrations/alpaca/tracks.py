@@ -64,6 +64,11 @@ class Track:
         return self.broker_id is None and self.order.replaces_id is None
 
     @property
+    def is_lost(self) -> bool:
+        """True for what is perhaps at the venue, by a name that was not kept before a crash."""
+        return self.broker_id is None and self.told in NOT_THERE
+
+    @property
     def missing(self) -> Decimal:
         """What the venue has filled, but no execution that we know explains."""
         return max(self.filled - self.booked, ZERO)
