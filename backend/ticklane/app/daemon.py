@@ -58,7 +58,6 @@ async def serve(settings: Settings, watch: Watch | None = None) -> StrategyRunne
     `watch(runner)` is called once the lane runs and may return an async context to live in while
     it does (the terminal table). Returns the runner; raises what ended the lane, if an error.
     """
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each of its plugins
     seconds = read_duration(settings.duration)  # wrong words are refused before anything begins
     storage = make_storage(settings)
     runner = build_runner(settings, storage)

@@ -19,9 +19,9 @@ from ticklane.core.errors import ConfigError
 HIDDEN = "***"
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# When asked for DEBUG: each row or glyph; websockets shows frames in parts and as numbers, in which
-# no secret would be found.
-_CHATTY = ("aiosqlite", "matplotlib", "PIL", "urllib3", "websockets")
+# Each plugin, row or glyph; websockets, asked for DEBUG, shows frames in parts and as numbers, in
+# which no secret would be found. Only their warnings are for our readers.
+_CHATTY = ("aiosqlite", "alembic", "matplotlib", "PIL", "urllib3", "websockets")
 
 _SECRET_WORDS = {"key", "keys", "apikey", "secretkey", "passphrase"}
 _SECRET_PARTS = ("secret", "token", "password", "passwd")
@@ -169,7 +169,7 @@ def _install(handlers: list[logging.Handler], level: int) -> None:
         root.addHandler(handler)
     root.setLevel(level)
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(level, logging.INFO))
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(True)
     structlog.configure(
         processors=[
