@@ -13,7 +13,7 @@ from lane_builders import a_strategy
 from ticklane.clock import SystemClock
 from ticklane.core.commands import Lift, Restrict
 from ticklane.core.market import DAY
-from ticklane.core.order import OrderStatus
+from ticklane.core.order import OrderStatus, OrderUpdate
 from ticklane.engine.runner import StrategyRunner
 from ticklane.integrations.alpaca.tracks import UNSURE
 from ticklane.storage.service import StorageService
@@ -117,20 +117,35 @@ async def test_exits_of_a_filled_entry_are_named_after_a_restart(venue):
         assert bench.report.differs == []
 
 
+async def a_moved_exit(bench, which=0, times=1):
+    """A bracket of which the target (0) or the stop (1) was replaced: entry, other exit, moved."""
+    entry = await bench.submit(a_bracket(an_order(2, **LIMIT), 110, 90))
+    moved = [entry.legs[which]]
+    for number in range(times):
+        terms = ({"limit_price": 111 + number}, {"stop_price": 89 - number})[which]
+        by = an_order(2, side="sell", type=moved[0].type, parent_id=entry.id, **terms)
+        moved.append(await bench.replace(moved[-1], by))
+    return [entry, entry.legs[1 - which], *moved]
+
+
+def forgotten(bench, entry, *others):
+    """What a database knows that was killed before the first answer about any of these orders."""
+    lost = [copied(one) for one in (entry, *others)]
+    for one in lost:
+        one.status, one.broker_order_id, one.filled_quantity = OrderStatus.SENDING, None, Decimal(0)
+    lost[0].legs = tuple(one for one in lost[1:] if one.replaces_id is None)
+    return a_memory(bench, fills=()) | {"orders": tuple(lost)}
+
+
+@pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize(("price", "entry_ends_as"), [(100, "ACKED"), (94, "FILLED")])
 async def test_an_exit_replaced_before_its_name_was_kept_is_named_after_a_restart(
-    venue, times, price, entry_ends_as
+    venue, which, times, price, entry_ends_as
 ):
     async with at_venue(venue) as before:
-        entry = await before.submit(a_bracket(an_order(2, **LIMIT), 110, 90))
-        replaced = [entry.legs[0]]
-        for number in range(times):
-            terms = {"parent_id": entry.id, "type": "limit", "limit_price": 111 + number}
-            by = an_order(2, side="sell", **terms)
-            replaced.append(await before.replace(replaced[-1], by))
+        orders = await a_moved_exit(before, which, times)
         await before.price(price)
-        orders = (entry, entry.legs[1], *replaced)
         names = [one.broker_order_id for one in orders]
         memory = forgotten(before, *orders)
 
@@ -144,13 +159,31 @@ async def test_an_exit_replaced_before_its_name_was_kept_is_named_after_a_restar
         assert bench.report.differs == []
 
 
-def forgotten(bench, entry, *others):
-    """What a database knows that was killed before the first answer about any of these orders."""
-    lost = [copied(one) for one in (entry, *others)]
-    for one in lost:
-        one.status, one.broker_order_id, one.filled_quantity = OrderStatus.SENDING, None, Decimal(0)
-    lost[0].legs = tuple(one for one in lost[1:] if one.replaces_id is None)
-    return a_memory(bench, fills=()) | {"orders": tuple(lost)}
+async def test_a_name_is_kept_before_what_it_was_learned_from(venue):
+    async with at_venue(venue) as before:
+        orders = await a_moved_exit(before)
+        memory = forgotten(before, *orders)
+
+    async with Life(venue, **memory) as bench:
+        ids = [message.order_id for message in bench.of(OrderUpdate) if message.broker_order_id]
+
+        assert ids.index(orders[2].id) < ids.index(orders[3].id)
+
+
+async def test_a_name_that_another_order_has_is_not_taken(venue):
+    async with at_venue(venue) as before:
+        orders = await a_moved_exit(before, which=1)
+        target, by = orders[1].broker_order_id, orders[3].broker_order_id
+        await asyncio.to_thread(venue.do, partial(say_it_replaces, venue, by, target))
+        memory = forgotten(before, *orders)
+
+    async with Life(venue, **memory) as bench:
+        assert bench.broker.tracks.by_broker_id[target].order.id == orders[1].id
+
+
+def say_it_replaces(venue, broker_id, other):
+    """Let the venue claim that this order has replaced that one."""
+    venue.exchange.orders[broker_id].replaces = other
 
 
 async def test_an_exit_that_the_venue_never_made_is_not_told_as_filled(bench):

@@ -34,8 +34,8 @@ def copied(order):
 class Life:
     """One life of a broker at the venue."""
 
-    def __init__(self, venue, **known):
-        self.bench, self.known = VenueBench(venue, a_broker(venue)), known
+    def __init__(self, venue, *, options=None, **known):
+        self.bench, self.known = VenueBench(venue, a_broker(venue, **options or {})), known
 
     async def __aenter__(self):
         for order in self.known.get("orders", ()):

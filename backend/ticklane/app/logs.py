@@ -19,8 +19,8 @@ from ticklane.core.errors import ConfigError
 HIDDEN = "***"
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# Each plugin, row or glyph; websockets, asked for DEBUG, shows frames in parts and as numbers, in
-# which no secret would be found. Only their warnings are for our readers.
+# Their warnings are for our readers, not each plugin, row or glyph. At DEBUG websockets would show
+# frames in parts and as numbers, in which no secret would be found.
 _CHATTY = ("aiosqlite", "alembic", "matplotlib", "PIL", "urllib3", "websockets")
 
 _SECRET_WORDS = {"key", "keys", "apikey", "secretkey", "passphrase"}

@@ -311,7 +311,7 @@ class Desk:
             evidence = reason.sentence
         if status is None:
             if fill is None and order.filled_quantity < order.quantity:
-                self.journal(order, before, at_ns, "size")  # only that is known better now
+                self.journal(order, before, at_ns, evidence or "size")  # only that is better known
                 return
             status = _FILLED if order.filled_quantity >= order.quantity else _PARTIAL
         order.advance(status, reason)

@@ -111,7 +111,7 @@ class AlpacaBroker(BrokerInterface):
             bars=self._restrictions.bars,
         )
         if self._rearms:
-            Protection(self._api, self.tracks, self._teller, self._sender.spawn)
+            Protection(self._api, self.tracks, self._teller, self._sender)
         self._strangers = Strangers(self._api, self.tracks, self._teller, self._sender.spawn)
         self._hearing = Hearing(self.tracks, self._teller, self._restrictions, self._strangers)
         room = (self._api, self.tracks, self._teller, self._ledger)

@@ -1,7 +1,7 @@
 """Naming legs: the venue gives the exits of an entry ids of its own, which have to be learned.
 
-A leg that was replaced before its id was kept is not shown any more: what has replaced it names it
-(`Teller.take_order`).
+A leg that was replaced before its id was kept is not shown any more: `Teller.take_order` learns its
+id from what has replaced it.
 """
 
 from __future__ import annotations

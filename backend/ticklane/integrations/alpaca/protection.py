@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from decimal import Decimal
+from typing import Final
 
 from ticklane.core.money import ZERO
 from ticklane.core.order import Order, OrderClass, OrderStatus, OrderType, TimeInForce
 from ticklane.integrations.alpaca.answers import Kind, judge
 from ticklane.integrations.alpaca.api import Api
 from ticklane.integrations.alpaca.convert import VenueOrder, order_body
+from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.teller import Teller
 from ticklane.integrations.alpaca.tracks import Track, Tracks
 
@@ -25,53 +26,60 @@ _log = logging.getLogger("ticklane.alpaca")
 _AGAIN: Final = "-again"
 _WAITS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _ENDED: Final = (OrderStatus.EXPIRED, OrderStatus.CANCELED)
+_WITH_EXITS: Final = (OrderClass.BRACKET, OrderClass.OTO)
 
 
 class Protection:
     """Puts exits up again that have expired while their position is still there."""
 
-    def __init__(
-        self,
-        api: Api,
-        tracks: Tracks,
-        teller: Teller,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
-    ) -> None:
-        self._api, self._tracks, self._teller, self._spawn = api, tracks, teller, spawn
+    def __init__(self, api: Api, tracks: Tracks, teller: Teller, sender: Sender) -> None:
+        self._api, self._tracks, self._teller, self._sender = api, tracks, teller, sender
         self._at_work: set[str] = set()  # ids of entries
         teller.on_expiry = self.note_expiry
 
     def note_expiry(self, leg: Track) -> bool:
-        """Whether an order that has expired, or was cancelled with such a one, is put up again."""
+        """Whether an order that has expired, or was cancelled, is perhaps put up again."""
         entry = self._tracks.by_id.get(leg.order.parent_id or "")
-        if entry is None or not entry.booked or leg.is_cancel_wanted:
+        if entry is None or not entry.filled or leg.is_cancel_wanted:
             return False
-        if entry.order.order_class is OrderClass.OCO or _remaining(entry) <= ZERO:
+        if entry.order.order_class not in _WITH_EXITS or self._remaining(entry) <= ZERO:
             return False
-        is_at_work = entry.order.id in self._at_work
-        if leg.newest is not None and leg.newest.end is OrderStatus.CANCELED:
-            return is_at_work  # with the other one, which has expired
-        if not is_at_work:
+        if entry.order.id not in self._at_work:
             self._at_work.add(entry.order.id)
-            self._spawn(self._arm(entry))
+            self._sender.spawn(self._arm(entry))
         return True
 
     async def _arm(self, entry: Track) -> None:
         try:
-            await asyncio.sleep(_WAITS[0])  # the other exit ends at the same moment
-            legs = [leg for leg in entry.legs if not leg.is_over and not leg.is_cancel_wanted]
-            if not legs or _remaining(entry) <= ZERO or not all(map(_has_ended, legs)):
-                self._give_up(legs)
-                return
-            again = _again(legs, entry)
-            seen = await self._send(again)
-            if seen is None:
-                _log.error("exits of order %s have expired and were refused", entry.order.id)
-                self._give_up(legs)
-                return
-            self._take_over(legs, seen)
+            legs, quantity = await self._ended(entry), self._remaining(entry)
+            is_due = all(map(_has_ended, legs)) and any(map(_has_expired, legs))
+            if is_due and quantity > ZERO:
+                await self._put_up(legs, quantity)
+            for leg in self._tracks.exits(entry):
+                if not leg.is_over:
+                    self._teller.tell_end(leg)
         finally:
             self._at_work.discard(entry.order.id)
+
+    async def _ended(self, entry: Track) -> list[Track]:
+        """The exits that are left: they end together, whichever is heard of first."""
+        for wait in _WAITS:
+            await asyncio.sleep(wait)
+            exits = [one for one in self._tracks.exits(entry) if one.broker_id is not None]
+            legs = [leg for leg in exits if not leg.is_over and not leg.is_cancel_wanted]
+            if all(map(_has_ended, legs)):
+                break
+        return legs
+
+    async def _put_up(self, legs: list[Track], quantity: Decimal) -> None:
+        seen = await self._send(_again(legs, quantity))
+        if seen is None:
+            _log.error("exits of order %s have expired and were refused", legs[0].order.parent_id)
+            return
+        self._take_over(legs, seen)
+        for leg in legs:
+            if leg.is_cancel_wanted:  # since it was sent
+                self._sender.drop_late(leg)
 
     async def _send(self, again: Order) -> VenueOrder | None:
         """Post until it is clear what became of it; None when it was refused."""
@@ -98,28 +106,27 @@ class Protection:
         for one in targets.values():
             self._teller.take_order(one._replace(legs=()))
 
-    def _give_up(self, legs: list[Track]) -> None:
-        for leg in legs:
-            self._teller.tell_end(leg)
-
-
-def _remaining(entry: Track) -> Any:
-    return entry.booked - sum((leg.booked for leg in entry.legs), ZERO)
+    def _remaining(self, entry: Track) -> Decimal:
+        """What is left of the position by what the venue has spoken of, told or not."""
+        return entry.filled - sum((one.filled for one in self._tracks.exits(entry)), ZERO)
 
 
 def _has_ended(leg: Track) -> bool:
     return leg.newest is not None and leg.newest.end in _ENDED
 
 
+def _has_expired(leg: Track) -> bool:
+    return leg.newest is not None and leg.newest.end is OrderStatus.EXPIRED
+
+
 def _is_same(leg: Track, seen: VenueOrder) -> bool:
     return (leg.order.type is OrderType.LIMIT) is (seen.type == OrderType.LIMIT)
 
 
-def _again(legs: list[Track], entry: Track) -> Order:
+def _again(legs: list[Track], quantity: Decimal) -> Order:
     """One order that does what these exits did: the target with the stop, or the only one."""
     ordered = sorted(legs, key=lambda leg: leg.order.type is not OrderType.LIMIT)
     first = ordered[0].order
-    quantity = _remaining(entry)
     again = Order(first.id, first.strategy, first.symbol, first.side, quantity, first.created_ns)
     again.client_order_id = first.client_order_id + _AGAIN
     again.type, again.time_in_force = first.type, TimeInForce.GTC

@@ -86,7 +86,7 @@ class Teller:
             self._say(track, newest.end, _reason(track, newest))
 
     def tell_broker_id(self, track: Track) -> None:
-        """The venue knows an open order by another id from now on."""
+        """The venue knows an open order by this id from now on."""
         self._put(OrderUpdate(track.order.id, None, self._now_ns(), None, None, track.broker_id))
 
     def _say(
@@ -115,9 +115,8 @@ class Teller:
             return None
         if track.broker_id is None or seen.client_id == track.order.client_order_id:
             self._tracks.bind(track, seen.id)
-        before = track.replaces
-        if before is not None and before.is_lost and seen.replaces is not None:
-            self._tracks.bind(before, seen.replaces)
+        if track.replaces is not None and seen.replaces is not None:
+            self._name(track.replaces, seen.replaces)
         track.note(seen)
         self._accept(track, seen)
         for leg in seen.legs:
@@ -128,6 +127,13 @@ class Teller:
         self.take_kept(seen.id)
         self._settle(track)
         return track
+
+    def _name(self, leg: Track, broker_id: str) -> None:
+        """A leg whose id was lost in a crash is not shown any more: what has replaced it tells."""
+        is_lost = leg.is_nameless and leg.told in NOT_THERE
+        if is_lost and broker_id not in self._tracks.by_broker_id:
+            self._tracks.bind(leg, broker_id)
+            self.tell_broker_id(leg)
 
     def _accept(self, track: Track, seen: VenueOrder) -> None:
         if track.told is _S.REJECTED and seen.end is None and not track.is_cancel_wanted:

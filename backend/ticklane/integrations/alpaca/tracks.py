@@ -64,11 +64,6 @@ class Track:
         return self.broker_id is None and self.order.replaces_id is None
 
     @property
-    def is_lost(self) -> bool:
-        """True for what is perhaps at the venue, by a name that was not kept before a crash."""
-        return self.broker_id is None and self.told in NOT_THERE
-
-    @property
     def missing(self) -> Decimal:
         """What the venue has filled, but no execution that we know explains."""
         return max(self.filled - self.booked, ZERO)
@@ -200,6 +195,10 @@ class Tracks:
             if leg.broker_id is None and (leg.order.type is OrderType.LIMIT) is is_target:
                 return leg
         return None
+
+    def exits(self, entry: Track) -> list[Track]:
+        """The legs of an entry, and what has replaced them."""
+        return [one for one in self.by_id.values() if one.order.parent_id == entry.order.id]
 
     def open(self) -> list[Track]:
         """Those the lane has not been told an end of."""

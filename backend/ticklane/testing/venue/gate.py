@@ -1,4 +1,7 @@
-"""What every request and frame goes through: the ledger of requests, and the ordered faults."""
+"""What every request and frame goes through: the ledger of requests, and the ordered faults.
+
+A request of which only a part arrives is none.
+"""
 
 from __future__ import annotations
 
