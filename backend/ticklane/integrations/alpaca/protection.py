@@ -14,17 +14,17 @@ from decimal import Decimal
 from typing import Final
 
 from ticklane.core.money import ZERO
-from ticklane.core.order import Order, OrderClass, OrderStatus, OrderType, TimeInForce
-from ticklane.integrations.alpaca.answers import Kind, judge
-from ticklane.integrations.alpaca.api import Api
-from ticklane.integrations.alpaca.convert import VenueOrder, order_body
+from ticklane.core.order import Order, OrderClass, OrderStatus, OrderType, Side, TimeInForce
+from ticklane.integrations.alpaca.answers import Kind, back_off, judge
+from ticklane.integrations.alpaca.api import Api, Unread
+from ticklane.integrations.alpaca.convert import VenueOrder, order_body, read_positions
 from ticklane.integrations.alpaca.sending import Sender
 from ticklane.integrations.alpaca.teller import Teller
 from ticklane.integrations.alpaca.tracks import Track, Tracks
 
 _log = logging.getLogger("ticklane.alpaca")
 _AGAIN: Final = "-again"
-_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_LOOKS: Final = 6  # that could be read, before an exit counts as one that goes on alone
 _ENDED: Final = (OrderStatus.EXPIRED, OrderStatus.CANCELED)
 _WITH_EXITS: Final = (OrderClass.BRACKET, OrderClass.OTO)
 
@@ -40,9 +40,9 @@ class Protection:
     def note_expiry(self, leg: Track) -> bool:
         """Whether an order that has expired, or was cancelled, is perhaps put up again."""
         entry = self._tracks.by_id.get(leg.order.parent_id or "")
-        if entry is None or not entry.filled or leg.is_cancel_wanted:
+        if entry is None or entry.order.order_class not in _WITH_EXITS:
             return False
-        if entry.order.order_class not in _WITH_EXITS or self._remaining(entry) <= ZERO:
+        if leg.is_cancel_wanted or self._remaining(entry) <= ZERO:
             return False
         if entry.order.id not in self._at_work:
             self._at_work.add(entry.order.id)
@@ -51,25 +51,44 @@ class Protection:
 
     async def _arm(self, entry: Track) -> None:
         try:
-            legs, quantity = await self._ended(entry), self._remaining(entry)
-            is_due = all(map(_has_ended, legs)) and any(map(_has_expired, legs))
+            legs, held = await self._ended(entry), await self._held(entry)
+            quantity = min(self._remaining(entry), held)
+            is_due = all(map(_is_done, legs)) and any(map(_has_expired, legs))
             if is_due and quantity > ZERO:
                 await self._put_up(legs, quantity)
+            elif any(map(_has_expired, legs)) and quantity > ZERO:
+                _log.error("exits of order %s have expired, and some go on", entry.order.id)
             for leg in self._tracks.exits(entry):
-                if not leg.is_over:
+                if not leg.is_over and not leg.missing:
                     self._teller.tell_end(leg)
         finally:
             self._at_work.discard(entry.order.id)
 
     async def _ended(self, entry: Track) -> list[Track]:
         """The exits that are left: they end together, whichever is heard of first."""
-        for wait in _WAITS:
-            await asyncio.sleep(wait)
+        attempt = looks = 0
+        while True:
+            await asyncio.sleep(back_off(attempt))
+            attempt += 1
             exits = [one for one in self._tracks.exits(entry) if one.broker_id is not None]
             legs = [leg for leg in exits if not leg.is_over and not leg.is_cancel_wanted]
-            if all(map(_has_ended, legs)):
-                break
-        return legs
+            waiting = [leg for leg in legs if not _is_done(leg)]
+            if not waiting or looks == _LOOKS:
+                return legs
+            looks += all([await self._sender.refresh(leg) for leg in waiting])
+
+    async def _held(self, entry: Track) -> Decimal:
+        """How much there is to protect at the venue, whoever has changed it."""
+        attempt = 0
+        while True:
+            try:
+                held = read_positions(await self._api.read("/positions"))
+            except Unread:
+                await asyncio.sleep(back_off(attempt))
+                attempt += 1
+            else:
+                signed = held.get(entry.order.symbol, ZERO)
+                return signed if entry.order.side is Side.BUY else -signed
 
     async def _put_up(self, legs: list[Track], quantity: Decimal) -> None:
         seen = await self._send(_again(legs, quantity))
@@ -83,7 +102,7 @@ class Protection:
 
     async def _send(self, again: Order) -> VenueOrder | None:
         """Post until it is clear what became of it; None when it was refused."""
-        for wait in (*_WAITS, *(_WAITS[-1:] * 1_000)):
+        for attempt in range(1_000):
             answer = judge(await self._api.write("POST", "/orders", order_body(again)), again)
             if answer.kind is Kind.REFUSED:
                 return None
@@ -91,9 +110,13 @@ class Protection:
                 asked = {"client_order_id": again.client_order_id}
                 reply = await self._api.look_up("/orders:by_client_order_id", asked)
                 answer = judge(reply, again)
-            if answer.kind is Kind.ACCEPTED and answer.order is not None:
-                return answer.order
-            await asyncio.sleep(wait)
+            seen = answer.order
+            if seen is not None and len(seen.legs) < len(again.legs):  # not all answers have them
+                reply = await self._api.look_up(f"/orders/{seen.id}", {"nested": "true"})
+                seen = judge(reply, again).order
+            if seen is not None and len(seen.legs) == len(again.legs):
+                return seen
+            await asyncio.sleep(back_off(attempt))
         return None
 
     def _take_over(self, legs: list[Track], seen: VenueOrder) -> None:
@@ -108,11 +131,12 @@ class Protection:
 
     def _remaining(self, entry: Track) -> Decimal:
         """What is left of the position by what the venue has spoken of, told or not."""
-        return entry.filled - sum((one.filled for one in self._tracks.exits(entry)), ZERO)
+        exits = self._tracks.exits(entry)
+        return self._tracks.bought(entry) - sum((one.filled for one in exits), ZERO)
 
 
-def _has_ended(leg: Track) -> bool:
-    return leg.newest is not None and leg.newest.end in _ENDED
+def _is_done(leg: Track) -> bool:
+    return leg.newest is not None and leg.newest.end in _ENDED and not leg.missing
 
 
 def _has_expired(leg: Track) -> bool:

@@ -113,6 +113,8 @@ class Teller:
         track = self._tracks.find(seen)
         if track is None:
             return None
+        if track.is_past(seen):
+            return track
         if track.broker_id is None or seen.client_id == track.order.client_order_id:
             self._tracks.bind(track, seen.id)
         if track.replaces is not None and seen.replaces is not None:
@@ -121,7 +123,7 @@ class Teller:
         self._accept(track, seen)
         for leg in seen.legs:
             found = self._tracks.leg_for(track, leg)
-            if found is not None:
+            if found is not None and not found.is_past(leg):
                 self._tracks.bind(found, leg.id)
                 self.take_order(leg)
         self.take_kept(seen.id)
@@ -180,6 +182,9 @@ class Teller:
         total = execution.total
         if key in track.keys:
             return True
+        if execution.broker_order_id in track.past:
+            self._take_past(track, execution, key, f"{source} {execution.id}")
+            return True
         known = ZERO  # so much of it was inferred
         if track.inferred is not None:
             known = track.inferred.overlap(execution, track.missing)
@@ -196,6 +201,18 @@ class Teller:
         else:
             self._book(track, execution, key, f"{source} {execution.id}")
         return True
+
+    def _take_past(self, track: Track, execution: Execution, key: str, detail: str) -> None:
+        """One of an order of the venue that another has taken over from; what was inferred of it
+        stays as it is."""
+        known = min(track.past[execution.broker_order_id], execution.quantity)
+        track.past[execution.broker_order_id] -= known
+        late = execution.quantity - known
+        track.keys.add(key)
+        if late:
+            track.earlier += late
+            track.filled += late
+            self._book(track, execution._replace(quantity=late), key, detail)
 
     def take_kept(self, broker_id: str) -> None:
         """Tell the executions that came before it was known which order of ours this is."""

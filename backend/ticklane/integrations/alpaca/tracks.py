@@ -30,7 +30,8 @@ class Track:
         self.keys: set[str] = set()  # of the executions told
         self.filled = order.filled_quantity  # the most that the venue has spoken of
         self.value = ZERO  # what the executions told were worth
-        self.earlier = ZERO  # filled by an order of the venue that this one has taken over from
+        self.past: dict[str, Decimal] = {}  # orders of the venue it was before -> inferred of them
+        self.earlier = ZERO  # filled by those
         self.inferred: Inferred | None = None  # what was told without executions
         self.newest: VenueOrder | None = None
         self.legs: tuple[Track, ...] = ()
@@ -72,6 +73,11 @@ class Track:
     def is_told(self) -> bool:
         """True when every execution that the venue has spoken of is known."""
         return not self.missing and (self.inferred is None or not self.inferred.quantity)
+
+    def is_past(self, seen: VenueOrder) -> bool:
+        """True for a picture of an order of the venue that another one has taken over from."""
+        is_other = self.broker_id not in (None, seen.id)
+        return is_other and (seen.id in self.past or seen.end is not None)
 
     def infer(self, fill: Fill) -> None:
         """An inferred fill was booked; real executions are to take its place."""
@@ -162,6 +168,8 @@ class Tracks:
             track.value += size * fill.price
             of = broker_order_of(fill)
             if of and of != track.broker_id:
+                is_real = fill.rule not in (INFERRED, TAKEN_BACK)
+                self._retire(track, of, ZERO if is_real else size)
                 track.earlier += size
             elif fill.rule == INFERRED:
                 track.infer(fill)
@@ -170,9 +178,16 @@ class Tracks:
 
     def unbind(self, track: Track) -> None:
         """What the venue knew it by is over, and another order of the venue takes its place."""
-        self.by_broker_id.pop(track.broker_id or "", None)
+        if track.broker_id is not None:
+            inferred = ZERO if track.inferred is None else track.inferred.quantity
+            self._retire(track, track.broker_id, inferred)
         track.broker_id, track.newest, track.earlier = None, None, track.booked
         track.inferred = None
+
+    def _retire(self, track: Track, broker_id: str, inferred: Decimal) -> None:
+        """Its executions may still be told, again or late."""
+        track.past[broker_id] = track.past.get(broker_id, ZERO) + inferred
+        self.by_broker_id[broker_id] = track
 
     def bind(self, track: Track, broker_id: str) -> None:
         """The venue knows it by this id."""
@@ -199,6 +214,14 @@ class Tracks:
     def exits(self, entry: Track) -> list[Track]:
         """The legs of an entry, and what has replaced them."""
         return [one for one in self.by_id.values() if one.order.parent_id == entry.order.id]
+
+    def bought(self, entry: Track) -> Decimal:
+        """What an entry and whatever has replaced it have filled, told or not."""
+        links = [entry]
+        for one in self.by_id.values():  # what replaces is younger than what it replaces
+            if any(one.replaces is link for link in links):
+                links.append(one)
+        return sum((link.filled for link in links), ZERO)
 
     def open(self) -> list[Track]:
         """Those the lane has not been told an end of."""
@@ -246,7 +269,8 @@ class Tracks:
             del self.by_id[track.order.id]
             self._open.pop(track.order.id, None)
             self.by_client_id.pop(track.order.client_order_id, None)
-            self.by_broker_id.pop(track.broker_id or "", None)
+            for broker_id in (track.broker_id or "", *track.past):
+                self.by_broker_id.pop(broker_id, None)
 
 
 def _waits(order: Order, known: Mapping[str, Order]) -> bool:
