@@ -45,10 +45,10 @@ def daemon(config):
 
 
 class Nursery:
-    """The program nursery.py with these arguments, in the background."""
+    """The program nursery.py, or another one, with these arguments, in the background."""
 
-    def __init__(self, *arguments):
-        command = [sys.executable, HERE / "nursery.py", *map(str, arguments)]
+    def __init__(self, *arguments, program="nursery.py"):
+        command = [sys.executable, HERE / program, *map(str, arguments)]
         self._process = subprocess.Popen(
             command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -1,17 +1,12 @@
 """SIGKILL of a daemon that trades at a venue in another process: no order is lost, none doubled."""
 
-import json
 import os
 import random
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
-from fault_processes import ENVIRONMENT
-from fault_setups import HERE
+from fault_processes import Nursery
 
-PROGRAM = HERE / "alpaca_nursery.py"
 POINTS = {
     *("submit.before_post", "submit.after_post", "fill.told"),
     *("cancel.before_delete", "cancel.after_delete"),
@@ -27,25 +22,18 @@ class Campaign:
 
     def __init__(self, folder, kills):
         folder.mkdir()
-        self.seed = random.randrange(1_000_000)  # by pytest-randomly's seed
-        command = [sys.executable, PROGRAM, folder, str(self.seed), str(kills)]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True
-        )
+        self._seed = random.randrange(1_000_000)  # by pytest-randomly's seed
+        self._nursery = Nursery(folder, self._seed, kills, program="alpaca_nursery.py")
 
     def finish(self):
         """Wait for its end."""
-        self._out, self._err = self._process.communicate(timeout=900)
+        self._nursery.finish()
 
     def outcomes(self):
         """What became of each process; every one that came up found the books equal."""
-        told = f"seed {self.seed}: {self._err[-2000:]}"
-        assert self._process.returncode == 0, told
-        found = [json.loads(line) for line in self._out.splitlines()]
-        wrong = [one for one in found if one["error"] or one["differs"]]
-        assert not wrong, f"{wrong[0]} {told}"
-        assert [one["has_ended"] for one in found[-2:]] == [True, True], told
+        found = self._nursery.outcomes()
+        assert [one for one in found if one["differs"]] == [], f"seed {self._seed}"
+        assert [one["has_ended"] for one in found[-2:]] == [True, True], f"seed {self._seed}"
         return found
 
 

@@ -51,13 +51,14 @@ class Protection:
 
     async def _arm(self, entry: Track) -> None:
         try:
-            legs, held = await self._ended(entry), await self._held(entry)
-            quantity = min(self._remaining(entry), held)
-            is_due = all(map(_is_done, legs)) and any(map(_has_expired, legs))
-            if is_due and quantity > ZERO:
-                await self._put_up(legs, quantity)
-            elif any(map(_has_expired, legs)) and quantity > ZERO:
-                _log.error("exits of order %s have expired, and some go on", entry.order.id)
+            legs = await self._ended(entry)
+            if not all(map(_is_done, legs)):
+                _log.error("some exits of order %s have ended, and some go on", entry.order.id)
+            elif any(map(_has_expired, legs)):
+                held = await self._held(entry)
+                quantity = min(self._remaining(entry), held)
+                if quantity > ZERO:
+                    await self._put_up(legs, quantity)
             for leg in self._tracks.exits(entry):
                 if not leg.is_over and not leg.missing:
                     self._teller.tell_end(leg)
