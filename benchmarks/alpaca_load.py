@@ -169,6 +169,7 @@ class Load:
             "symbols": self.symbols,
             "a_second": self.rate,
             "seconds": self._storm_seconds,
+            # A minute that a trade opened would close in between bars that are told by hand.
             "trade_every": 1_000_000_000 if by_hand else 51,  # so that every symbol has its turn
         }
 

@@ -29,14 +29,17 @@ async def blow(
     """
     chance, prices = random.Random(seed), [100.0 + row for row in range(len(symbols))]
     loop, pushed = asyncio.get_running_loop(), 0
-    begin = loop.time()
-    while seconds is None or loop.time() < begin + seconds:
-        due = int((loop.time() - begin) * a_second)
+    begin, is_over = loop.time(), False
+    while not is_over:
+        spent = loop.time() - begin
+        if seconds is not None and spent >= seconds:
+            spent, is_over = seconds, True
+        due = int(spent * a_second)
         for number in range(pushed, due):
             row = number % len(symbols)
             prices[row] = price = max(1.0, round(prices[row] + chance.choice(_MOVES), 2))
             market.push(*_events(market.now_ns(), symbols[row], price, number, trade_every))
-        pushed = max(pushed, due)
+        pushed = due
         await asyncio.sleep(_STEP)
     return pushed
 
@@ -46,4 +49,5 @@ _MOVES = (-0.01, 0.0, 0.01)
 
 def _events(at: int, symbol: str, price: float, number: int, trade_every: int) -> list[Event]:
     quote = Quote(symbol, at, price, price + 0.02, _SIZE, _SIZE)
-    return [quote, Trade(symbol, at, price + 0.01)] if number % trade_every == 0 else [quote]
+    is_traded = (number + 1) % trade_every == 0
+    return [quote, Trade(symbol, at, price + 0.01)] if is_traded else [quote]
