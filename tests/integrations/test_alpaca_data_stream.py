@@ -73,13 +73,13 @@ def a_minute(symbol="AAPL", close=100.0):
 
 
 async def test_bars_quotes_and_trades_come_by_their_callbacks(venue):
-    bars, quotes, trades = Heard(), Heard(), Heard()
+    bars, quotes, trades, minute = Heard(), Heard(), Heard(), a_minute()
     async with listening(venue, "AAPL", on_bar=bars, on_quote=quotes, on_trade=trades):
-        venue.bar(a_minute())
+        venue.bar(minute)
         venue.quote("AAPL", 101.0, 101.5)
         venue.price("AAPL", 102.0)
 
-        assert await bars.until(bool) == [a_minute()]
+        assert await bars.until(bool) == [minute]
         await quotes.until(lambda all_of: any(quote.bid == 101.0 for quote in all_of))
         await trades.until(lambda all_of: any(trade.price == 102.0 for trade in all_of))
 

@@ -355,9 +355,9 @@ async def test_a_stream_that_begins_within_a_minute_and_a_day_gives_the_whole_of
 
 async def test_run_completes_minutes_as_the_machines_clock_passes_them():
     market, done = Market(), asyncio.Event()
-    market.skew_ns = MINUTE - time.time_ns() % MINUTE - SECOND // 5  # the minute is almost over
     market.watch("bars", lambda bar: done.set())
     market.price("AAPL", 100.0)
+    market.skew_ns = MINUTE - time.time_ns() % MINUTE - SECOND // 5  # the minute is almost over
 
     async with asyncio.timeout(10):
         running = asyncio.create_task(market.run())
