@@ -63,69 +63,6 @@ async def test_a_stop_leaves_open_orders_where_they_are_unless_told_otherwise(ve
     assert [one["status"] for one in venue.ledger.orders] == ["new"] * 2
 
 
-class Stopped:
-    """A run that is asked to stop while the venue has not answered its first order."""
-
-    def __init__(self, venue, path):
-        self.heard, asked = [], asyncio.Event()
-        self.asked, self.feed = asked, HandFeed()
-
-        def on_tick(strategy, data):
-            asked.set()
-            strategy.buy("AAPL", 1)
-
-        def on_order(strategy, order):
-            self.heard.append(order.status)
-            strategy.buy("AAPL", 1)
-
-        storage = StorageService(path, minimum_free_bytes=0)
-        options = {"storage": storage, "feed": self.feed, "clock": SystemClock()}
-        self.runner = StrategyRunner(a_broker(venue), **options)
-        self.runner.load_strategy(a_strategy(on_tick, on_order=on_order))
-
-    async def stop(self):
-        """Returns the stop, which is under way."""
-        await self.runner.start()
-        self.feed.show(100, SystemClock().now_ns())
-        async with asyncio.timeout(PATIENCE):
-            await self.asked.wait()
-        return asyncio.create_task(self.runner.stop())
-
-    @property
-    def status(self):
-        [order] = self.runner.desk.orders.values()
-        return order.status
-
-
-async def test_a_stop_waits_for_the_answer_to_what_is_under_way(venue, tmp_path):
-    venue.price("AAPL", 100)
-    venue.fault("POST /v2/orders", "hang")
-    run = Stopped(venue, tmp_path / "runs.db")
-
-    stop = await run.stop()
-    _, waiting = await asyncio.wait([stop], timeout=0.2)
-    venue.release_faults()
-    await stop
-
-    assert waiting == {stop}
-    assert run.status in ("ACKED", "FILLED")
-    assert "ACKED" in run.heard
-    assert len(venue.ledger.orders) == 1  # what it wanted then did not count
-
-
-async def test_a_stop_does_not_wait_for_ever_for_an_answer(venue, tmp_path):
-    venue.price("AAPL", 100)
-    venue.fault("POST /v2/orders", "hang")
-    run = Stopped(venue, tmp_path / "runs.db")
-
-    async with asyncio.timeout(5):
-        await (await run.stop())
-    venue.release_faults()
-
-    assert run.status in UNSURE
-    assert "ACKED" not in run.heard
-
-
 async def test_an_entry_counts_from_when_it_was_decided_not_from_the_bar_before(venue, tmp_path):
     venue.price("AAPL", 100)
     acked = asyncio.Event()

@@ -16,7 +16,7 @@ class Life:
 
     def __init__(self, venue, path, **options):
         self.venue, self.feed = venue, HandFeed()
-        self.filled, self.asked = asyncio.Event(), asyncio.Event()
+        self.filled, self.asked, self.acked = (asyncio.Event() for _ in range(3))
         self.broker = a_broker(venue, **options)
 
         def on_tick(strategy, data):
@@ -24,7 +24,11 @@ class Life:
             if strategy.portfolio.position("AAPL").quantity < 2 and not strategy.orders():
                 strategy.buy("AAPL", 1)
 
-        strategy = a_strategy(on_tick, on_fill=lambda s, fill: self.filled.set())
+        def on_order(strategy, order):
+            if order.status == "ACKED":
+                self.acked.set()
+
+        strategy = a_strategy(on_tick, on_fill=lambda s, fill: self.filled.set(), on_order=on_order)
         self.runner = StrategyRunner(
             self.broker,
             storage=StorageService(path, minimum_free_bytes=0),
@@ -75,8 +79,7 @@ async def test_what_filled_while_the_daemon_was_down_is_booked_before_the_first_
     venue.price("AAPL", 100)
     venue.switch(is_matching=False)
     async with Life(venue, path) as first:
-        await first.bar(101, first.asked)
-        await first.broker._sender.idle()
+        await first.bar(101, first.acked)
     [order] = venue.ledger.orders
     venue.fill(order["id"], price=101)
     async with Life(venue, path) as second:
@@ -84,6 +87,48 @@ async def test_what_filled_while_the_daemon_was_down_is_booked_before_the_first_
             await second.filled.wait()
 
         assert second.held == 1
+
+
+async def test_every_strategy_hears_of_what_filled_while_the_daemon_was_down(venue, path):
+    venue.price("AAPL", 100)
+    venue.switch(is_matching=False)
+    async with asyncio.timeout(PATIENCE):
+        first, heard, told = two_buyers(venue, path, "ACKED")
+        async with first:
+            first.feed.show(101, SystemClock().now_ns())
+            await told.wait()
+        for order in venue.ledger.orders:
+            venue.fill(order["id"], price=101)
+        second, heard, told = two_buyers(venue, path, "FILLED")
+        async with second:
+            await told.wait()
+
+    assert sorted(heard) == ["One", "Two"]
+
+
+def two_buyers(venue, path, status):
+    """A runner, who has heard of an order that is so now, and an event that is set when both."""
+    heard, told = [], asyncio.Event()
+
+    def on_tick(strategy, data):
+        if not strategy.orders():
+            strategy.buy("AAPL", 1)
+
+    def on_order(strategy, order):
+        if order.status == status:
+            heard.append(strategy.name)
+        if len(heard) == 2:
+            told.set()
+
+    runner = StrategyRunner(
+        a_broker(venue),
+        storage=StorageService(path, minimum_free_bytes=0),
+        feed=HandFeed(),
+        clock=SystemClock(),
+    )
+    for name in ("One", "Two"):
+        runner.load_strategy(a_strategy(on_tick, name=name, on_order=on_order))
+    return runner, heard, told
 
 
 async def test_nothing_is_bought_while_the_stream_is_down(venue, path):

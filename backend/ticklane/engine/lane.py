@@ -298,7 +298,7 @@ class Lane(Recorder):
             for host in self._in_order:
                 host.status.ticks -= 1
 
-    async def _notify(self, *, counts: bool = True) -> None:
+    async def _notify(self) -> None:
         """Tell strategies of their fills and orders, and hear what they want then."""
         desk = self.desk
         assert desk is not None
@@ -310,7 +310,7 @@ class Lane(Recorder):
                 wishes = host.collect(await host.call(call, what))
                 if wishes:
                     host.note_answer()
-                if counts and host.status.state != "parked":
+                if host.status.state != "parked":
                     self._decide(host, wishes)
                 self._take_fault(host)
 

@@ -22,20 +22,19 @@ from ticklane.core.commands import (
     Stop,
     Wake,
 )
-from ticklane.core.correction import Correction, Told
+from ticklane.core.correction import Correction
 from ticklane.core.errors import ConfigError, TicklaneError
 from ticklane.core.events import AccountBooked, Reconciled
 from ticklane.core.market import Quote, Tick, to_datetime
 from ticklane.core.money import plain
-from ticklane.core.order import Order, OrderStatus, OrderUpdate
+from ticklane.core.order import Order, OrderUpdate
 from ticklane.engine.adoption import adopt
 from ticklane.engine.corrections import hear
-from ticklane.engine.desk import Desk
 from ticklane.engine.guard import GuardedLane
 from ticklane.engine.host import NEVER_NS
 from ticklane.engine.inbox import Inbox, Message
 from ticklane.engine.status import RunnerStatus
-from ticklane.engine.watchdog import Watchdog
+from ticklane.engine.watchdog import Hang, Watchdog
 from ticklane.interfaces import BrokerInterface, Clock, Feed, Storage
 
 _log = logging.getLogger("ticklane.lane")
@@ -44,8 +43,6 @@ _FLUSH_EVENTS = 512
 _PATROL_SECONDS = 1.0
 _POLL_SECONDS = 0.25
 _BAR_GRACE_SECONDS = 2.0  # a live schedule waits so long for the bars of its instant
-_ANSWER_SECONDS = 1.5  # a stop waits so long for a venue's answers
-_UNANSWERED = (OrderStatus.SENDING, OrderStatus.UNKNOWN)
 
 
 class MessageLoop(GuardedLane):
@@ -143,6 +140,11 @@ class MessageLoop(GuardedLane):
         self._inbox.put(command)
         await self._inbox.drained()
 
+    def _note_hang(self, hang: Hang) -> None:
+        words = "strategy %s has held up the lane for %.1f s:\n%s"
+        _log.error(words, hang.strategy, hang.seconds, hang.stack_text)
+        self.clear_while_stuck()
+
     def get_status(self) -> RunnerStatus:
         """A picture of the runner and every strategy."""
         for host in self.hosts.values():
@@ -187,7 +189,6 @@ class MessageLoop(GuardedLane):
             newest = max((n for n, one in enumerate(batch) if one.__class__ is Tick), default=-1)
             for number, message in enumerate(batch):
                 if isinstance(message, Stop):
-                    await self._let_answer(batch[number + 1 :])
                     return message.reason
                 if self._has_gap and isinstance(message, Tick | Wake):
                     message = self._after_gap(message)
@@ -202,28 +203,6 @@ class MessageLoop(GuardedLane):
                 await self._flush()
                 flushed_at = clock()
             inbox.done()
-
-    async def _let_answer(self, rest: list[Message]) -> None:
-        """Take what came after a Stop, and what a venue answers to what it was asked before.
-
-        No tick is taken any more. Strategies hear of their orders while they still run, but what
-        they want then does not count.
-        """
-        desk, clock = self.desk, asyncio.get_running_loop().time
-        assert desk is not None
-        until = clock() + _ANSWER_SECONDS
-        while True:
-            for message in rest:
-                if isinstance(message, Told):
-                    hear(desk, message)
-                    await self._notify(counts=False)
-                elif not isinstance(message, Tick | Wake | Stop):
-                    await self._process(message)
-            self._inbox.done()
-            left = until - clock()
-            if left <= 0 or not self.broker.is_remote or not _has_unanswered(desk):
-                return
-            rest = self._inbox.take() if await self._inbox.arrival(left) else []
 
     async def _hear_until_over(self, orders: list[Order], seconds: float) -> None:
         """Take messages until none of these orders is open any more, or the time is up."""
@@ -354,12 +333,6 @@ class MessageLoop(GuardedLane):
                 continue
             self._inbox.put(Wake(due_ns))
             told_ns = due_ns
-
-
-def _has_unanswered(desk: Desk) -> bool:
-    """Whether the venue was asked for something, and its answer is not known yet."""
-    asked = (order for lane in desk.open.values() for order in lane.values())
-    return any(one.is_cancel_pending or one.status in _UNANSWERED for one in asked)
 
 
 def _said(reason: str) -> str:

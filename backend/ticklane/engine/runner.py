@@ -30,7 +30,7 @@ from ticklane.engine.restoring import restore
 from ticklane.engine.schedule import Schedule
 from ticklane.engine.tape import Tape
 from ticklane.engine.ticket import OrderMaker
-from ticklane.engine.watchdog import Hang, Watchdog
+from ticklane.engine.watchdog import Watchdog
 from ticklane.interfaces import (
     BrokerInterface,
     Calendar,
@@ -221,6 +221,7 @@ class StrategyRunner(MessageLoop):
         await self._recover()
         self.state = "running"
         self._emit(RunStarted(recovered.run_id, self.now_ns))
+        late, self.desk.notices[:] = self.desk.notices[:], []
         for host in self.hosts.values():
             host.set_state("running")
             await self._hear(host, await host.call("on_start"))
@@ -228,6 +229,8 @@ class StrategyRunner(MessageLoop):
                 host.set_state("parked")  # it has not started: asking it would only hide why
             if host.name in recovered.standings:
                 host.restore_standing(*recovered.standings[host.name])
+        self.desk.notices += late  # of the time they were down: only now everybody can hear it
+        await self._notify()
         self._update_state()
         self._plan_wakes(since_ns)
         self._has_chores = self._is_recording or self.next_wake_ns < NEVER_NS
@@ -393,8 +396,3 @@ class StrategyRunner(MessageLoop):
         await self._flush()
         self.state, self.ended_by = "stopped", reason
         await self._let_go()
-
-    def _note_hang(self, hang: Hang) -> None:
-        words = "strategy %s has held up the lane for %.1f s:\n%s"
-        _log.error(words, hang.strategy, hang.seconds, hang.stack_text)
-        self.clear_while_stuck()
