@@ -71,6 +71,8 @@ def test_a_position_can_be_closed(tl, folder):
         assert tl("close", "A") == (0, "A: closing\n", "")
 
         until(lambda: not json.loads(tl("positions", "--json").out))
+        said = "A: nothing is held; open orders are cancelled\n"
+        assert tl("close", "A") == (0, said, "")
 
 
 def test_stop_ends_the_daemon_in_order(tl, daemon):

@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import pytest
 
+from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import Instrument, OrderRules
 from ticklane.core.order import Refusal
 from ticklane.core.portfolio import Portfolio
-from ticklane.risk.manager import RiskManager, reduces, unsold
+from ticklane.risk.manager import RiskManager, checked_rules, reduces, unsold
+from ticklane.risk.rules import read_limits
 from ticklane.testing.builders import START, a_bracket, a_fill, a_pair, an_order
 
 LAST = 100.0
@@ -206,3 +208,15 @@ def test_a_limit_is_not_asked_about_what_is_refused_already_or_reduces():
     assert code(a_manager(limit), an_order_of_one(side="sell")) == "short_not_allowed"
     assert code(a_manager(limit), an_order_of_one(5, side="sell"), a_portfolio(One=5)) is None
     assert limit.seen == []
+
+
+@pytest.mark.parametrize("limits", ["safe", 5, [5], {"profile": "safe"}, [Limit], None])
+def test_limits_are_a_list_of_rules(limits):
+    with pytest.raises(ConfigError, match=r"^limits is .*, but must be a list of rules, .*safe.$"):
+        checked_rules(limits)
+
+
+def test_the_rules_of_a_profile_are_limits():
+    rules = read_limits("safe")
+
+    assert checked_rules(iter(rules)) == rules

@@ -37,8 +37,10 @@ def doors_of(runner: StrategyRunner) -> dict[str, Door]:
         return f"{order}: cancel sent"
 
     async def close(symbol: str, strategy: str | None = None) -> str:
+        books = [book for name, book in runner.portfolio.books.items() if strategy in (None, name)]
+        is_held = any(book.quantity(symbol) for book in books)
         await runner.close_position(symbol, strategy)
-        return f"{symbol}: closing"
+        return f"{symbol}: {'closing' if is_held else 'nothing is held; open orders are cancelled'}"
 
     async def stop() -> str:
         runner.request_stop("operator")

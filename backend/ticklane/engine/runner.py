@@ -41,7 +41,7 @@ from ticklane.interfaces import (
     StrategyInterface,
     check_strategy,
 )
-from ticklane.risk.manager import Rule
+from ticklane.risk.manager import Rule, checked_rules
 from ticklane.risk.sizing import Sizing, read_sizing
 
 _log = logging.getLogger("ticklane.lane")
@@ -77,7 +77,7 @@ class StrategyRunner(MessageLoop):
         self.is_resumed = False  # an interrupted run goes on
         self.ended_by: str | None = None  # shutdown, operator or end, once stopped
         self._tick_interval = tick_interval
-        self._sizing, self._limits, self._tape = read_sizing(sizing), tuple(limits), tape
+        self._sizing, self._limits, self._tape = read_sizing(sizing), checked_rules(limits), tape
         self._fresh, self._cancel_on_stop, self._signal_ttl = fresh, cancel_on_stop, signal_ttl
         self._run_config = dict(run_config or {})
         self._shares: dict[str, Decimal | None] = {}

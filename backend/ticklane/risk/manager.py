@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ticklane.core.errors import ConfigError
 from ticklane.core.instrument import ANY_ORDER, Instrument
 from ticklane.core.market import Observation
 from ticklane.core.money import ZERO, exact, plain
@@ -61,6 +62,24 @@ class Rule(Protocol):
     def refusal(self, order: Order, situation: Situation) -> Refusal | None:
         """Say why the order may not be sent, or None."""
         ...
+
+
+def checked_rules(limits: Any) -> tuple[Rule, ...]:
+    """The rules that were given; raises ConfigError for anything that is none."""
+    rules = None
+    if isinstance(limits, Iterable) and not isinstance(limits, str | Mapping):
+        rules = tuple(limits)
+    if rules is None or not all(_is_rule(one) for one in rules):
+        shown = limits if rules is None else list(rules)
+        raise ConfigError(
+            f"limits is {shown!r}, but must be a list of rules, which have a method refusal(order, "
+            "situation); ticklane.risk.rules.read_limits() gives those of the profile safe."
+        )
+    return rules
+
+
+def _is_rule(one: Any) -> bool:
+    return callable(getattr(one, "refusal", None)) and not isinstance(one, type)
 
 
 class RiskManager:
