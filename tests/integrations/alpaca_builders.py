@@ -5,13 +5,16 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 
+from ticklane.clock import SystemClock
 from ticklane.core.correction import Correction
 from ticklane.core.market import MINUTE, Bar, Bars, Tick, Timeframe
 from ticklane.core.order import OrderUpdate
 from ticklane.core.secret import Secret
+from ticklane.engine.runner import StrategyRunner
 from ticklane.integrations.alpaca.account import AlpacaAccount
 from ticklane.integrations.alpaca.broker import AlpacaBroker
 from ticklane.interfaces import Recovered
+from ticklane.storage.service import StorageService
 from ticklane.testing.bench import Bench
 from ticklane.testing.builders import an_order
 
@@ -29,6 +32,16 @@ def a_broker(venue, **options):
     """A broker that trades AAPL at the venue, with short waits by chance."""
     given = {"symbols": ["AAPL"], "jitter": lambda: 0.0, **options}
     return AlpacaBroker(an_account(venue), **given)
+
+
+def a_runner(broker, path, *strategies, **options):
+    """A runner with a database, whose bars are shown by hand, as a daemon at the broker has it."""
+    storage = StorageService(path, minimum_free_bytes=0)
+    known = {"storage": storage, "feed": HandFeed(), "clock": SystemClock()}
+    runner = StrategyRunner(broker, **known, **options)
+    for strategy in strategies:
+        runner.load_strategy(strategy)
+    return runner
 
 
 class VenueBench(Bench):

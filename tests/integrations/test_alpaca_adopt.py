@@ -6,33 +6,25 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
-from alpaca_builders import PATIENCE, HandFeed, a_broker, an_order, at_venue
+from alpaca_builders import PATIENCE, a_broker, a_runner, an_order, at_venue
 from test_alpaca_sending import LIMIT
 
 from lane_builders import a_strategy
 from ticklane.app.doors import doors_of
 from ticklane.clock import SystemClock
 from ticklane.core.order import OrderStatus
-from ticklane.engine.runner import StrategyRunner
 from ticklane.storage.reader import Reader
-from ticklane.storage.service import StorageService
 
 
 @asynccontextmanager
 async def a_life(venue, path, **options):
     """A daemon whose strategy does what is asked of it from outside."""
-    runner = StrategyRunner(
-        a_broker(venue, **options),
-        storage=StorageService(path, minimum_free_bytes=0),
-        feed=HandFeed(),
-        clock=SystemClock(),
-    )
     wishes = []
 
     def on_tick(strategy, data):
         return [wishes.pop(0)] if wishes else None
 
-    runner.load_strategy(a_strategy(on_tick))
+    runner = a_runner(a_broker(venue, **options), path, a_strategy(on_tick))
     runner.wishes = wishes
     await runner.start()
     try:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 import pytest
-from alpaca_builders import PATIENCE, HandFeed, a_broker, an_order, at_venue
+from alpaca_builders import PATIENCE, a_broker, a_runner, an_order, at_venue
 from test_alpaca_reconcile import Life, a_memory, copied
 from test_alpaca_sending import LIMIT, codes
 
@@ -14,13 +14,11 @@ from ticklane.clock import SystemClock
 from ticklane.core.commands import Lift, Restrict
 from ticklane.core.market import DAY
 from ticklane.core.order import OrderStatus, OrderUpdate
-from ticklane.engine.runner import StrategyRunner
 from ticklane.integrations.alpaca.tracks import UNSURE
-from ticklane.storage.service import StorageService
 from ticklane.testing.builders import a_bracket
 
 
-async def a_stop_after(venue, path, feed, **options):
+async def a_stop_after(venue, path, **options):
     """A run that puts up two limit orders, and stops when the venue has them."""
     acked = asyncio.Event()
 
@@ -34,23 +32,16 @@ async def a_stop_after(venue, path, feed, **options):
             acked.set()
 
     strategy = a_strategy(on_tick, on_order=on_order)
-    runner = StrategyRunner(
-        a_broker(venue),
-        storage=StorageService(path, minimum_free_bytes=0),
-        feed=feed,
-        clock=SystemClock(),
-        **options,
-    )
-    runner.load_strategy(strategy)
+    runner = a_runner(a_broker(venue), path, strategy, **options)
     async with runner, asyncio.timeout(PATIENCE):
-        feed.show(100, SystemClock().now_ns())
+        runner.feed.show(100, SystemClock().now_ns())
         await acked.wait()
 
 
 async def test_a_stop_that_is_to_cancel_waits_until_the_venue_has_done_it(venue, tmp_path):
     venue.price("AAPL", 100)
 
-    await a_stop_after(venue, tmp_path / "runs.db", HandFeed(), cancel_on_stop=True)
+    await a_stop_after(venue, tmp_path / "runs.db", cancel_on_stop=True)
 
     assert [one["status"] for one in venue.ledger.orders] == ["canceled"] * 2
 
@@ -58,7 +49,7 @@ async def test_a_stop_that_is_to_cancel_waits_until_the_venue_has_done_it(venue,
 async def test_a_stop_leaves_open_orders_where_they_are_unless_told_otherwise(venue, tmp_path):
     venue.price("AAPL", 100)
 
-    await a_stop_after(venue, tmp_path / "runs.db", HandFeed())
+    await a_stop_after(venue, tmp_path / "runs.db")
 
     assert [one["status"] for one in venue.ledger.orders] == ["new"] * 2
 
@@ -67,13 +58,10 @@ async def test_an_entry_counts_from_when_it_was_decided_not_from_the_bar_before(
     venue.price("AAPL", 100)
     acked = asyncio.Event()
     strategy = a_strategy(lambda s, data: s.buy("AAPL", 1), on_order=lambda s, order: acked.set())
-    feed = HandFeed()
-    storage = StorageService(tmp_path / "runs.db", minimum_free_bytes=0)
-    runner = StrategyRunner(a_broker(venue), storage=storage, feed=feed, clock=SystemClock())
-    runner.load_strategy(strategy)
+    runner = a_runner(a_broker(venue), tmp_path / "runs.db", strategy)
 
     async with runner, asyncio.timeout(PATIENCE):
-        feed.show(100, SystemClock().now_ns() - 90_000_000_000)
+        runner.feed.show(100, SystemClock().now_ns() - 90_000_000_000)
         await acked.wait()
 
         assert len(venue.ledger.orders) == 1
@@ -222,9 +210,8 @@ async def test_a_clock_that_cannot_be_read_stops_nothing(bench):
 
 async def test_a_kill_switch_cancels_orders_of_ours_that_this_run_does_not_know(venue, tmp_path):
     venue.price("AAPL", 100)
-    broker, storage = a_broker(venue), StorageService(tmp_path / "runs.db", minimum_free_bytes=0)
-    runner = StrategyRunner(broker, storage=storage, feed=HandFeed(), clock=SystemClock())
-    runner.load_strategy(a_strategy(lambda s, data: None))
+    broker = a_broker(venue)
+    runner = a_runner(broker, tmp_path / "runs.db", a_strategy(lambda s, data: None))
 
     async with runner, asyncio.timeout(PATIENCE):
         for name in (broker.tracks.prefix + "r0-9", "by-hand"):

@@ -90,12 +90,18 @@ async def test_exits_that_ended_are_told_when_they_are_cancelled_meanwhile(venue
         assert len(venue.ledger.orders) == 3
 
 
+async def a_held_up_return(bench, kind):
+    """An entry whose exits have ended, and are asked for again by a POST that meets this fault."""
+    entry = await bench.submit(a_bracket(an_order(2, **ENTRY), 110, 90))
+    bench.venue.fault("POST /v2/orders", kind)
+    await the_day_ends(bench, *entry.legs[:1])
+    await bench.struck(1)
+    return entry
+
+
 async def test_exits_that_are_cancelled_while_they_are_put_up_again_do_not_stay(venue):
     async with at_venue(venue, rearm_protection=True) as bench:
-        entry = await bench.submit(a_bracket(an_order(2, **ENTRY), 110, 90))
-        venue.fault("POST /v2/orders", "late")
-        await the_day_ends(bench, *entry.legs[:1])
-        await bench.struck(1)
+        entry = await a_held_up_return(bench, "late")
         for leg in entry.legs:
             await bench.cancel(leg)
         await asyncio.to_thread(venue.release_faults)
@@ -187,10 +193,7 @@ async def test_exits_are_put_up_again_only_when_their_executions_are_known(venue
 
 async def test_exits_are_taken_over_with_their_names_where_a_look_up_shows_none(venue):
     async with at_venue(venue, rearm_protection=True) as bench:
-        entry = await bench.submit(a_bracket(an_order(2, **ENTRY), 110, 90))
-        venue.fault("POST /v2/orders", "hang_after")
-        await the_day_ends(bench, *entry.legs[:1])
-        await bench.struck(1)
+        entry = await a_held_up_return(bench, "hang_after")
         target, stop = venue.ledger.orders[-2:]
         bare = {**target, "legs": None}
         venue.fault("GET /v2/orders:by_client*", "wrong_body", times=None, status=200, body=bare)

@@ -3,19 +3,17 @@
 import asyncio
 
 import pytest
-from alpaca_builders import PATIENCE, HandFeed, a_broker
+from alpaca_builders import PATIENCE, a_broker, a_runner
 
 from lane_builders import a_strategy
 from ticklane.clock import SystemClock
-from ticklane.engine.runner import StrategyRunner
-from ticklane.storage.service import StorageService
 
 
 class Life:
     """One life of a daemon that buys one share a bar until it holds two."""
 
     def __init__(self, venue, path, **options):
-        self.venue, self.feed = venue, HandFeed()
+        self.venue = venue
         self.filled, self.asked, self.acked = (asyncio.Event() for _ in range(3))
         self.broker = a_broker(venue, **options)
 
@@ -29,13 +27,7 @@ class Life:
                 self.acked.set()
 
         strategy = a_strategy(on_tick, on_fill=lambda s, fill: self.filled.set(), on_order=on_order)
-        self.runner = StrategyRunner(
-            self.broker,
-            storage=StorageService(path, minimum_free_bytes=0),
-            feed=self.feed,
-            clock=SystemClock(),
-        )
-        self.runner.load_strategy(strategy)
+        self.runner = a_runner(self.broker, path, strategy)
 
     async def __aenter__(self):
         await self.runner.start()
@@ -48,7 +40,7 @@ class Life:
         """Show a bar and wait for what it leads to."""
         event.clear()
         self.venue.price("AAPL", price)
-        self.feed.show(price, SystemClock().now_ns())
+        self.runner.feed.show(price, SystemClock().now_ns())
         async with asyncio.timeout(PATIENCE):
             await event.wait()
 
@@ -120,15 +112,8 @@ def two_buyers(venue, path, status):
         if len(heard) == 2:
             told.set()
 
-    runner = StrategyRunner(
-        a_broker(venue),
-        storage=StorageService(path, minimum_free_bytes=0),
-        feed=HandFeed(),
-        clock=SystemClock(),
-    )
-    for name in ("One", "Two"):
-        runner.load_strategy(a_strategy(on_tick, name=name, on_order=on_order))
-    return runner, heard, told
+    both = (a_strategy(on_tick, name=name, on_order=on_order) for name in ("One", "Two"))
+    return a_runner(a_broker(venue), path, *both), heard, told
 
 
 async def test_nothing_is_bought_while_the_stream_is_down(venue, path):
